@@ -46,89 +46,109 @@ const maxEnvelopeFields = 16
 // reads is not authenticated yet: one level of fields in UTF-8, no NUL, no
 // DOCTYPE, processing instruction, comment, attribute or entity, each known field
 // once, Encrypt present. Fields it does not know are passed over. The
-// one declaration it accepts is an XML declaration for UTF-8.
+// one declaration it accepts is an XML declaration for UTF-8. What Encrypt
+// consists of is left to [Crypter.Open], which takes nothing but base64.
 //
 // Errors: [ErrEnvelope]; the Envelope is then zero.
 func ParseEnvelope(body []byte) (Envelope, error) {
-	if bytes.IndexByte(body, 0) >= 0 {
-		return Envelope{}, envelopeError("NUL")
-	}
-	if !utf8.Valid(body) {
-		return Envelope{}, envelopeError("not UTF-8")
-	}
-	s := scanner{rest: body}
+	s := scanner{body: body}
 	s.space()
 	var e Envelope
 	var detail string
-	if len(s.rest) > 0 && s.rest[0] == '{' {
+	if s.at('{') {
 		e.JSON = true
 		detail = s.json(&e)
 	} else {
 		detail = s.xml(&e)
 	}
-	if s.space(); detail == "" && len(s.rest) > 0 {
+	if s.space(); detail == "" && s.i < len(body) {
 		detail = "text after the end"
 	}
 	if detail == "" && len(e.Encrypt) == 0 {
 		detail = "no Encrypt"
 	}
 	if detail != "" {
-		return Envelope{}, envelopeError(detail)
+		return Envelope{}, &Error{Code: CodeParse, Err: ErrEnvelope, Detail: detail}
 	}
 	return e, nil
 }
 
-func envelopeError(detail string) error {
-	return &Error{Code: CodeParse, Err: ErrEnvelope, Detail: detail}
+// isText reports whether b is UTF-8 without NUL.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c == 0 || c >= utf8.RuneSelf {
+			return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
+		}
+	}
+	return true
 }
 
-// scanner walks over a body. Its methods return "" or what is wrong.
-type scanner struct{ rest []byte }
+// set stores a field, once.
+func (e *Envelope) set(name, value []byte) string {
+	field := e.field(name)
+	if field != &e.Encrypt && !isText(value) {
+		return "NUL or not UTF-8"
+	}
+	if field == nil {
+		return ""
+	}
+	if *field != nil {
+		return "field given twice"
+	}
+	*field = value[:len(value):len(value)]
+	return ""
+}
+
+// scanner walks over a body. Those of its methods that return a string return ""
+// or what is wrong.
+type scanner struct {
+	body []byte
+	i    int
+}
+
+func (s *scanner) at(c byte) bool { return s.i < len(s.body) && s.body[s.i] == c }
 
 func (s *scanner) space() {
-	i := 0
-	for i < len(s.rest) && isSpace(s.rest[i]) {
-		i++
+	for s.i < len(s.body) && isSpace(s.body[s.i]) {
+		s.i++
 	}
-	s.rest = s.rest[i:]
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
 // skip steps over text if it comes next.
 func (s *scanner) skip(text string) bool {
-	if len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
+	if len(s.body)-s.i < len(text) || string(s.body[s.i:s.i+len(text)]) != text {
 		return false
 	}
-	s.rest = s.rest[len(text):]
+	s.i += len(text)
 	return true
 }
 
 // until returns what stands before text and steps over both.
 func (s *scanner) until(text string) ([]byte, bool) {
-	// Mostly the first byte tells already, and it is found much faster.
-	i := bytes.IndexByte(s.rest, text[0])
-	if i < 0 {
-		return nil, false
-	}
-	n := bytes.Index(s.rest[i:], []byte(text))
+	rest := s.body[s.i:]
+	// Mostly its first byte stands there only, and that is found much faster.
+	n := bytes.IndexByte(rest, text[0])
 	if n < 0 {
 		return nil, false
 	}
-	before := s.rest[:i+n]
-	s.rest = s.rest[i+n+len(text):]
-	return before, true
+	if !bytes.HasPrefix(rest[n:], []byte(text)) {
+		if n = bytes.Index(rest, []byte(text)); n < 0 {
+			return nil, false
+		}
+	}
+	s.i += n + len(text)
+	return rest[:n], true
 }
 
 // name returns the element name that comes next.
 func (s *scanner) name() []byte {
-	i := 0
-	for i < len(s.rest) && isNameByte(s.rest[i]) {
-		i++
+	start := s.i
+	for s.i < len(s.body) && isNameByte(s.body[s.i]) {
+		s.i++
 	}
-	name := s.rest[:i]
-	s.rest = s.rest[i:]
-	return name
+	return s.body[start:s.i]
 }
 
 func isNameByte(c byte) bool {
@@ -150,7 +170,11 @@ func (s *scanner) xml(e *Envelope) string {
 		return "no <xml>"
 	}
 	for fields := 0; ; fields++ {
-		if s.space(); s.skip("</xml") {
+		s.space()
+		if !s.skip("<") {
+			return "text between elements"
+		}
+		if s.skip("/xml") {
 			if s.space(); !s.skip(">") {
 				return "end of <xml>"
 			}
@@ -167,7 +191,7 @@ func (s *scanner) xml(e *Envelope) string {
 
 // declaresUTF8 reports whether an XML declaration names UTF-8 or no encoding.
 func declaresUTF8(declaration []byte) bool {
-	if len(declaration) > 80 || bytes.ContainsAny(declaration, "<>") {
+	if len(declaration) > 80 || !isText(declaration) || bytes.ContainsAny(declaration, "<>") {
 		return false
 	}
 	_, encoding, found := bytes.Cut(bytes.ToLower(declaration), []byte("encoding"))
@@ -178,21 +202,21 @@ func declaresUTF8(declaration []byte) bool {
 	return bytes.HasPrefix(encoding, []byte(`"utf-8"`)) || bytes.HasPrefix(encoding, []byte(`'utf-8'`))
 }
 
+// element reads an element whose '<' is read.
 func (s *scanner) element(e *Envelope) string {
-	if !s.skip("<") {
-		return "text between elements"
-	}
 	name := s.name()
 	if len(name) == 0 || name[0] <= '9' {
 		return "markup that is not an element"
 	}
-	s.space()
-	if s.skip("/>") {
-		return e.set(name, []byte{})
+	if !s.at('>') {
+		if s.space(); s.skip("/>") {
+			return e.set(name, []byte{})
+		}
+		if !s.at('>') {
+			return "attribute or unfinished tag"
+		}
 	}
-	if !s.skip(">") {
-		return "attribute or unfinished tag"
-	}
+	s.i++
 	s.space()
 	var value []byte
 	if s.skip("<![CDATA[") {
@@ -202,12 +226,12 @@ func (s *scanner) element(e *Envelope) string {
 		}
 		s.space()
 	} else {
-		i := bytes.IndexByte(s.rest, '<')
-		if i < 0 {
+		n := bytes.IndexByte(s.body[s.i:], '<')
+		if n < 0 {
 			return "unfinished element"
 		}
-		value = bytes.TrimRight(s.rest[:i], " \t\r\n")
-		s.rest = s.rest[i:]
+		value = bytes.TrimRight(s.body[s.i:s.i+n], " \t\r\n")
+		s.i += n
 		if bytes.IndexByte(value, '&') >= 0 || bytes.IndexByte(value, '>') >= 0 {
 			return "entity or stray bracket"
 		}
@@ -215,26 +239,15 @@ func (s *scanner) element(e *Envelope) string {
 	if !s.skip("</") {
 		return "element in an element, or text beside CDATA"
 	}
-	if !bytes.Equal(s.name(), name) {
+	if !bytes.HasPrefix(s.body[s.i:], name) {
 		return "element closed by another"
 	}
-	if s.space(); !s.skip(">") {
-		return "unfinished tag"
+	s.i += len(name)
+	if s.space(); !s.at('>') {
+		return "element closed by another"
 	}
+	s.i++
 	return e.set(name, value)
-}
-
-// set stores a field, once.
-func (e *Envelope) set(name, value []byte) string {
-	field := e.field(name)
-	if field == nil {
-		return ""
-	}
-	if *field != nil {
-		return "field given twice"
-	}
-	*field = value[:len(value):len(value)]
-	return ""
 }
 
 func (s *scanner) json(e *Envelope) string {
@@ -242,14 +255,14 @@ func (s *scanner) json(e *Envelope) string {
 	if s.space(); s.skip("}") {
 		return ""
 	}
-	for fields := 0; fields < maxEnvelopeFields; fields++ {
+	for range maxEnvelopeFields {
 		s.space()
 		name, detail := s.jsonString()
 		if detail != "" {
 			return detail
 		}
-		if s.space(); !s.skip(":") {
-			return "no colon"
+		if s.space(); !isText(name) || !s.skip(":") {
+			return "bad name or no colon"
 		}
 		s.space()
 		value, detail := s.jsonValue()
@@ -259,8 +272,7 @@ func (s *scanner) json(e *Envelope) string {
 		if detail := e.set(name, value); detail != "" {
 			return detail
 		}
-		s.space()
-		if s.skip("}") {
+		if s.space(); s.skip("}") {
 			return ""
 		}
 		if !s.skip(",") {
@@ -272,16 +284,16 @@ func (s *scanner) json(e *Envelope) string {
 
 // jsonValue returns a string's content or the text of another flat value.
 func (s *scanner) jsonValue() ([]byte, string) {
-	if len(s.rest) > 0 && s.rest[0] == '"' {
+	if s.at('"') {
 		return s.jsonString()
 	}
-	end := bytes.IndexAny(s.rest, ",} \t\r\n")
-	if end < 0 {
+	n := bytes.IndexAny(s.body[s.i:], ",} \t\r\n")
+	if n < 0 {
 		return nil, "unfinished object"
 	}
-	value := s.rest[:end]
-	s.rest = s.rest[end:]
-	if len(value) == 0 || value[0] == '{' || value[0] == '[' || !json.Valid(value) {
+	value := s.body[s.i : s.i+n]
+	s.i += n
+	if n == 0 || value[0] == '{' || value[0] == '[' || !json.Valid(value) {
 		return nil, "value is not flat"
 	}
 	return value, ""
@@ -291,26 +303,24 @@ func (s *scanner) jsonString() ([]byte, string) {
 	if !s.skip(`"`) {
 		return nil, "no string"
 	}
-	escaped := false
-	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; {
+	start, escaped := s.i, false
+	for ; s.i < len(s.body); s.i++ {
+		switch c := s.body[s.i]; {
 		case c == '\\':
 			escaped = true
-			i++
+			s.i++
 		case c < ' ':
 			return nil, "control character in a string"
 		case c == '"':
-			text := s.rest[:i]
-			s.rest = s.rest[i+1:]
+			s.i++
 			if !escaped {
-				return text, ""
+				return s.body[start : s.i-1], ""
 			}
-			var unescaped string
-			quoted := slices.Concat([]byte{'"'}, text, []byte{'"'})
-			if json.Unmarshal(quoted, &unescaped) != nil {
+			var text string
+			if json.Unmarshal(s.body[start-1:s.i], &text) != nil {
 				return nil, "bad escape"
 			}
-			return []byte(unescaped), ""
+			return []byte(text), ""
 		}
 	}
 	return nil, "unfinished string"

@@ -134,3 +134,32 @@ func FuzzParseEnvelope(f *testing.F) {
 		}
 	})
 }
+
+// FuzzBase64 compares our base64 with the standard library's strict one, whose only
+// leniency, line breaks, ours does not have.
+func FuzzBase64(f *testing.F) {
+	for _, v := range readVectors(f).positive {
+		f.Add([]byte(v.EncryptBase64))
+	}
+	for _, text := range []string{"", "QUJD", "QUJDREVGR0hJSktMTU5P\n", "QUJDREVGR0hJ=EtMTU5P", "QUJD*EVGR0hJSktMTU5PUA==", "QUJDREVGR0hJSkt*TU5PUA==", "QUJDREVGR0hJSktMTU5PUA==", "////////////////////++=="} {
+		f.Add([]byte(text))
+	}
+	b := newBase64Codec()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		want, wantErr := base64.StdEncoding.Strict().DecodeString(string(text))
+		if bytes.ContainsAny(text, "\r\n") {
+			wantErr = ErrCiphertext
+		}
+		got, err := b.decode(make([]byte, base64.StdEncoding.DecodedLen(len(text))), text)
+		if len(want) == 0 || len(want)%16 != 0 {
+			if err == nil {
+				t.Fatalf("%q was accepted", text)
+			}
+		} else if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%q: %x, %v; want %x, %v", text, got, err, want, wantErr)
+		}
+		if again := b.appendEncode([]byte("x"), text); string(again) != "x"+base64.StdEncoding.EncodeToString(text) {
+			t.Fatalf("%x became %s", text, again)
+		}
+	})
+}

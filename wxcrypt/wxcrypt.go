@@ -38,6 +38,7 @@ const (
 	blockSize    = 32            // of the padding; AES's own is 16
 	headerSize   = 16 + 4        // random bytes, length
 	signatureLen = 2 * sha1.Size // hexadecimal
+	maxCopied    = 4 << 10       // the largest text that Open copies
 	maxScratch   = 64 << 10      // larger buffers are not kept for the next message
 	maxMessage   = 1 << 24       // far beyond any reply
 )
@@ -97,9 +98,9 @@ type Message struct {
 // concurrent use. Printing it shows the AppID only.
 type Crypter struct {
 	appID   string
-	tokens  []string         // current, previous
-	keys    []key            // current, previous
-	base64  *base64.Encoding // refuses spare bits
+	tokens  []string // current, previous
+	keys    []key    // current, previous
+	base64  *base64Codec
 	scratch sync.Pool
 }
 
@@ -134,7 +135,7 @@ func New(c Config) (*Crypter, error) {
 // newCrypter does what New does for a token of any shape: the test vectors hold
 // some that the console would refuse.
 func newCrypter(c Config) (*Crypter, error) {
-	crypter := &Crypter{appID: c.AppID, tokens: []string{c.Token}, base64: base64.StdEncoding.Strict()}
+	crypter := &Crypter{appID: c.AppID, tokens: []string{c.Token}, base64: newBase64Codec()}
 	if c.PreviousToken != "" {
 		crypter.tokens = append(crypter.tokens, c.PreviousToken)
 	}
@@ -208,11 +209,20 @@ func (c *Crypter) Open(q Query, encrypt []byte) (Message, error) {
 		return Message{}, &Error{Code: CodeSignature, Err: ErrSignature}
 	}
 
+	// A small text is worked on where the last one was, which is in the processor's
+	// cache, and its message copied. A large one is not worth that.
+	size := base64.StdEncoding.DecodedLen(len(encrypt))
+	var buffer []byte
+	if size <= maxCopied {
+		buffer = s.room(size)
+	} else {
+		buffer = make([]byte, size)
+	}
 	var failure error
 	for i := range c.keys {
 		// Decoding again for the second key is cheaper than keeping a copy for
 		// the sake of the few days in which there is one.
-		text, err := c.decode(s, encrypt)
+		text, err := c.base64.decode(buffer, encrypt)
 		if err != nil {
 			return Message{}, err
 		}
@@ -222,8 +232,12 @@ func (c *Crypter) Open(q Query, encrypt []byte) (Message, error) {
 			if i > 0 {
 				generation |= Previous
 			}
-			// Not bytes.Clone, which keeps no empty message apart from none.
-			return Message{Body: append([]byte{}, body...), Generation: generation}, nil
+			if size <= maxCopied {
+				copied := make([]byte, len(body))
+				copy(copied, body)
+				body = copied
+			}
+			return Message{Body: body, Generation: generation}, nil
 		}
 		if failure == nil || errors.Is(err, ErrReceiver) {
 			failure = err // a wrong receiver says most: that key did fit
@@ -243,22 +257,6 @@ func (c *Crypter) verify(s *scratch, q Query, encrypt []byte) int {
 		}
 	}
 	return found
-}
-
-// decode returns the bytes of the base64 text; they are valid until the scratch is
-// used again. The one form that WeChat writes is accepted: padded, without line
-// breaks, unused bits zero.
-func (c *Crypter) decode(s *scratch, encrypt []byte) ([]byte, error) {
-	text := s.room(base64.StdEncoding.DecodedLen(len(encrypt)))
-	n, err := c.base64.Decode(text, encrypt)
-	// The decoder skips line breaks; they show in the length.
-	if err != nil || base64.StdEncoding.EncodedLen(n) != len(encrypt) {
-		return nil, &Error{Code: CodeBase64, Err: ErrCiphertext, Detail: "not base64"}
-	}
-	if n == 0 || n%aes.BlockSize != 0 {
-		return nil, &Error{Code: CodeDecrypt, Err: ErrCiphertext, Detail: "not whole blocks"}
-	}
-	return text[:n], nil
 }
 
 // unpack returns the message within a decrypted text. Nothing is allocated, so
@@ -284,7 +282,7 @@ func (c *Crypter) unpack(text []byte) ([]byte, error) {
 	if length > uint64(len(text)) {
 		return nil, &Error{Code: CodeBuffer, Err: ErrDecrypt, Detail: "length field"}
 	}
-	if subtle.ConstantTimeCompare(text[length:], []byte(c.appID)) != 1 {
+	if string(text[length:]) != c.appID {
 		return nil, &Error{Code: CodeReceiver, Err: ErrReceiver}
 	}
 	return text[:length:length], nil
@@ -323,8 +321,7 @@ func (c *Crypter) encryptedLen(msg []byte) int {
 func (c *Crypter) appendEncrypt(dst []byte, s *scratch, msg []byte, g Generation) []byte {
 	n := headerSize + len(msg) + len(c.appID)
 	pad := blockSize - n%blockSize
-	text := s.room(n + pad)[:16]
-	_, _ = rand.Read(text) // never fails
+	text := append(s.room(n + pad)[:0], s.random16()...)
 	text = binary.BigEndian.AppendUint32(text, uint32(len(msg)))
 	text = append(text, msg...)
 	text = append(text, c.appID...)
@@ -332,7 +329,7 @@ func (c *Crypter) appendEncrypt(dst []byte, s *scratch, msg []byte, g Generation
 		text = append(text, byte(pad))
 	}
 	s.encrypter(c, g.keyIndex()).CryptBlocks(text, text)
-	return base64.StdEncoding.AppendEncode(dst, text)
+	return c.base64.appendEncode(dst, text)
 }
 
 // Sign returns the msg_signature of an Encrypt text under the Token of g. It is
@@ -367,6 +364,18 @@ type scratch struct {
 	sum     [signatureLen]byte
 	decrypt [2]blockMode
 	encrypt [2]blockMode
+	random  [512]byte // drawn in one go, which costs little more than 16 bytes
+	unused  int       // how many of them are left
+}
+
+// random16 returns random bytes that were not returned before.
+func (s *scratch) random16() []byte {
+	if s.unused < 16 {
+		_, _ = rand.Read(s.random[:]) // never fails
+		s.unused = len(s.random)
+	}
+	s.unused -= 16
+	return s.random[s.unused : s.unused+16]
 }
 
 // room returns n bytes that are valid until the next call.
@@ -415,8 +424,16 @@ func reuse(kept *blockMode, create func(cipher.Block, []byte) cipher.BlockMode, 
 
 // sign returns the hexadecimal signature; it is valid until the next call.
 func (s *scratch) sign(token, timestamp, nonce string, encrypt []byte) []byte {
-	parts := [...]string{token, timestamp, nonce}
-	slices.Sort(parts[:])
+	if timestamp < token {
+		token, timestamp = timestamp, token
+	}
+	if nonce < timestamp {
+		timestamp, nonce = nonce, timestamp
+	}
+	if timestamp < token {
+		token, timestamp = timestamp, token
+	}
+	parts := [...]string{token, timestamp, nonce} // now sorted
 	before, after := s.text[:0], 0
 	for after < len(parts) && parts[after] < string(encrypt) {
 		before = append(before, parts[after]...)

@@ -209,6 +209,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"empty":                  {[]byte(""), ErrCiphertext, CodeDecrypt},
 		"not base64":             {[]byte("!!!!"), ErrCiphertext, CodeBase64},
+		"one bad character":      {append([]byte("*"), valid[1:]...), ErrCiphertext, CodeBase64},
 		"line break":             {append(bytes.Clone(valid[:4]), append([]byte("\n"), valid[4:]...)...), ErrCiphertext, CodeBase64},
 		"trailing line break":    {append(bytes.Clone(valid), '\n'), ErrCiphertext, CodeBase64},
 		"unpadded base64":        {bytes.TrimRight(bytes.Clone(valid), "="), ErrCiphertext, CodeBase64},
