@@ -1,0 +1,97 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+)
+
+func copiedPush(p *store.Push) store.Push {
+	c := *p
+	c.Body, c.Reply = slices.Clone(p.Body), slices.Clone(p.Reply)
+	return c
+}
+
+// AcceptPush implements [store.Pushes].
+func (s *Store) AcceptPush(ctx context.Context, in store.Intake) (accepted store.Push, duplicate bool, err error) {
+	err = s.write(ctx, func() error {
+		if known, ok := s.pushKeys[in.Push.Key]; ok {
+			accepted, duplicate = copiedPush(known), true
+			return nil
+		}
+		p := copiedPush(&in.Push)
+		s.lastPush++
+		p.ID, p.Reply = s.lastPush, nil
+		p.CreatedAt, p.ReceivedAt = kept(p.CreatedAt), kept(p.ReceivedAt)
+		s.pushes = append(s.pushes, &p)
+		s.pushKeys[p.Key] = &p
+		accepted = copiedPush(&p)
+
+		switch {
+		case in.Ticket != nil:
+			s.addTicket(*in.Ticket)
+		case in.Exchange != nil:
+			s.putExchange(*in.Exchange)
+		case !in.Revoke.IsZero():
+			a := s.authorizers[tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}]
+			if a != nil && a.revoke(kept(in.Revoke)) {
+				s.changed(a)
+			}
+		}
+		return nil
+	})
+	return accepted, duplicate, err
+}
+
+// SaveReply implements [store.Pushes].
+func (s *Store) SaveReply(ctx context.Context, key string, reply []byte) error {
+	return s.write(ctx, func() error {
+		p, ok := s.pushKeys[key]
+		if !ok {
+			return store.ErrNotFound
+		}
+		if p.Reply == nil {
+			p.Reply = slices.Clone(reply)
+		}
+		return nil
+	})
+}
+
+// search returns where the push with the id is, or would be.
+func (s *Store) search(id int64) (int, bool) {
+	return slices.BinarySearchFunc(s.pushes, id, func(p *store.Push, id int64) int { return cmp.Compare(p.ID, id) })
+}
+
+// Push implements [store.Pushes].
+func (s *Store) Push(ctx context.Context, id int64) (found store.Push, err error) {
+	err = s.read(ctx, func() error {
+		at, ok := s.search(id)
+		if !ok {
+			return store.ErrNotFound
+		}
+		found = copiedPush(s.pushes[at])
+		return nil
+	})
+	return found, err
+}
+
+// Pushes implements [store.Pushes].
+func (s *Store) Pushes(ctx context.Context, after int64, n int) (all []store.Push, err error) {
+	err = s.read(ctx, func() error {
+		first, ok := s.search(after)
+		if ok {
+			first++
+		}
+		for _, p := range s.pushes[first:] {
+			if len(all) == limit(n) {
+				break
+			}
+			all = append(all, copiedPush(p))
+		}
+		return nil
+	})
+	return all, err
+}

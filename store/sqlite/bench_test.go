@@ -1,0 +1,144 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/store/sqlite"
+)
+
+// benchOpen opens a store in the directory named by BENCH_DIR, for the disk is what
+// is measured; a temporary directory may be in memory.
+func benchOpen(b *testing.B) *sqlite.Store {
+	b.Helper()
+	dir, err := os.MkdirTemp(os.Getenv("BENCH_DIR"), "tuoguan")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return open(b, dir+"/bench.db")
+}
+
+// concurrently spreads b.N calls over a number of callers.
+func concurrently(b *testing.B, callers int, f func(n int64) error) {
+	b.Helper()
+	b.ReportAllocs()
+	var next atomic.Int64
+	failed := make(chan error, callers)
+	b.ResetTimer()
+	for range callers {
+		go func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				if err := f(n); err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for range callers {
+		if err := <-failed; err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+func BenchmarkAcceptPush(b *testing.B) {
+	body := make([]byte, 400)
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := benchOpen(b)
+			now := time.Now()
+			concurrently(b, callers, func(n int64) error {
+				_, _, err := s.AcceptPush(b.Context(), store.Intake{Push: store.Push{
+					Key:       fmt.Sprintf("wx0123456789abcdef/wx%016d/%d", n%10_000, 24_000_000_000_000+n),
+					Component: "wx0123456789abcdef", Authorizer: tuoguan.AuthorizerAppID(fmt.Sprintf("wx%016d", n%10_000)),
+					Kind: "text", Body: body, CreatedAt: now, ReceivedAt: now,
+				}})
+				return err
+			})
+		})
+	}
+}
+
+// BenchmarkRefresh is what a refresh costs the store: claim, save, release.
+func BenchmarkRefresh(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s, ids := benchOpen(b), grants(b)
+			for _, id := range ids {
+				if _, _, err := s.SaveGrant(b.Context(), store.Grant{Authorization: id}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			concurrently(b, callers, func(n int64) error {
+				id := ids[n%int64(len(ids))]
+				lease, err := s.AcquireLease(b.Context(), id.String(), fmt.Sprint(n), 15*time.Second)
+				if err != nil {
+					return err
+				}
+				_, err = s.SaveTokens(b.Context(), store.TokenWrite{
+					Authorization: id, Grant: 1, Epoch: lease.Epoch, RefreshAt: time.Now().Add(time.Hour),
+					Tokens: tuoguan.TokenSet{
+						AccessToken:  tuoguan.NewSecret(fmt.Sprintf("access%0130d", n)),
+						RefreshToken: tuoguan.NewSecret(fmt.Sprintf("refreshtoken@@@%030d", n)),
+					},
+				})
+				if err != nil {
+					return err
+				}
+				return s.ReleaseLease(b.Context(), lease)
+			})
+		})
+	}
+}
+
+func grants(b *testing.B) (ids []tuoguan.Authorization) {
+	b.Helper()
+	for i := range 1000 {
+		ids = append(ids, tuoguan.Authorization{Component: "wxc", Authorizer: tuoguan.AuthorizerAppID(fmt.Sprintf("wx%016d", i))})
+	}
+	return ids
+}
+
+func BenchmarkRead(b *testing.B) {
+	s, ids := benchOpen(b), grants(b)
+	for _, id := range ids {
+		_, _, err := s.SaveGrant(b.Context(), store.Grant{
+			Authorization: id, PermissionSets: []tuoguan.PermissionSet{1, 2, 3, 17}, RefreshAt: time.Now(),
+			Tokens: tuoguan.TokenSet{
+				AccessToken: tuoguan.NewSecret("access"), RefreshToken: tuoguan.NewSecret("refresh"),
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("Authorizer/callers=%d", callers), func(b *testing.B) {
+			concurrently(b, callers, func(n int64) error {
+				_, err := s.Authorizer(b.Context(), ids[n%int64(len(ids))])
+				return err
+			})
+		})
+	}
+	b.Run("DueAuthorizers/100", func(b *testing.B) {
+		concurrently(b, 1, func(int64) error {
+			_, err := s.DueAuthorizers(b.Context(), time.Now(), 100)
+			return err
+		})
+	})
+	b.Run("Authorizers/100", func(b *testing.B) {
+		concurrently(b, 1, func(int64) error {
+			_, err := s.Authorizers(b.Context(), store.AuthorizerQuery{})
+			return err
+		})
+	})
+}

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+)
+
+// sealedExchange is an exchange whose code has not been opened yet.
+type sealedExchange struct {
+	store.Exchange
+	code []byte
+}
+
+// exchange decodes a row without the code.
+func exchange(r *row) sealedExchange {
+	var e sealedExchange
+	e.Component, e.CodeHash = tuoguan.ComponentAppID(r.text()), r.text()
+	e.code = r.blob()
+	e.Authorizer, e.PreAuthHash, e.Visit = tuoguan.AuthorizerAppID(r.text()), r.text(), r.text()
+	e.AuthorizedAt, e.ExpiresAt = r.time(), r.time()
+	e.State, e.Grant = store.ExchangeState(r.text()), r.int64()
+	e.Attempts, e.DueAt, e.Problem = r.int(), r.time(), r.text()
+	e.CreatedAt, e.FinishedAt = r.time(), r.time()
+	return e
+}
+
+func (s *Store) exchange(r row) (store.Exchange, error) {
+	e := exchange(&r)
+	var err error
+	e.Code, err = s.open(codePlace(e.Exchange), e.code)
+	return e.Exchange, err
+}
+
+func codePlace(e store.Exchange) store.Place {
+	return store.Place{Component: e.Component, Field: "code", Row: e.CodeHash}
+}
+
+// putExchangeResult is what the writer reports about a code.
+type putExchangeResult struct {
+	row   row
+	isNew bool
+}
+
+// PutExchange implements [store.Exchanges].
+func (s *Store) PutExchange(ctx context.Context, e store.Exchange) (store.Exchange, bool, error) {
+	code, err := s.seal(codePlace(e), e.Code)
+	if err != nil {
+		return store.Exchange{}, false, err
+	}
+	put, err := writeFor(ctx, s, 3, func(tx *conn) (putExchangeResult, error) {
+		isNew, err := s.putExchange(tx, e, code)
+		if err != nil {
+			return putExchangeResult{}, err
+		}
+		r, err := tx.one(selectExchange, e.Component, e.CodeHash)
+		return putExchangeResult{r, isNew}, err
+	})
+	if err != nil {
+		return store.Exchange{}, false, err
+	}
+	stored, err := whole(s.exchange(put.row))
+	return stored, put.isNew, err
+}
+
+func (s *Store) putExchange(tx *conn, e store.Exchange, code []byte) (isNew bool, err error) {
+	inserted, _, err := tx.exec(insertExchange, e.Component, e.CodeHash, code, e.Authorizer, e.PreAuthHash, e.Visit,
+		e.AuthorizedAt, e.ExpiresAt, e.State, e.Grant, e.Attempts, e.DueAt, e.Problem, e.CreatedAt, e.FinishedAt)
+	if err != nil || inserted > 0 {
+		return inserted > 0, err
+	}
+	if !e.AuthorizedAt.IsZero() {
+		if _, _, err := tx.exec(inheritAuthorizedAt, e.Component, e.CodeHash, e.AuthorizedAt, s.clock.Now()); err != nil {
+			return false, err
+		}
+	}
+	_, _, err = tx.exec(completeExchange, e.Component, e.CodeHash, code, e.Authorizer, e.PreAuthHash, e.Visit,
+		e.AuthorizedAt, e.ExpiresAt)
+	return false, err
+}
+
+// Exchange implements [store.Exchanges].
+func (s *Store) Exchange(ctx context.Context, component tuoguan.ComponentAppID, codeHash string) (store.Exchange, error) {
+	return readOne(ctx, s, s.exchange, selectExchange, component, codeHash)
+}
+
+// DueExchanges implements [store.Exchanges].
+func (s *Store) DueExchanges(ctx context.Context, at time.Time, n int) ([]store.Exchange, error) {
+	return readAll(ctx, s, s.exchange, selectDueExchanges, at, limit(n))
+}
+
+// UpdateExchange implements [store.Exchanges].
+func (s *Store) UpdateExchange(ctx context.Context, e store.Exchange) error {
+	return s.write(ctx, 1, func(tx *conn) error {
+		changed, _, err := tx.exec(updateExchange, e.Component, e.CodeHash, e.State, e.Grant, e.Attempts, e.DueAt,
+			e.Problem, e.Authorizer, e.FinishedAt)
+		if err != nil || changed > 0 {
+			return err
+		}
+		_, err = tx.one(selectExchange, e.Component, e.CodeHash)
+		return err
+	})
+}
