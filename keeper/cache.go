@@ -1,0 +1,188 @@
+package keeper
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+)
+
+// minServe is how long a token must still live to be handed out: a caller needs
+// time to send it.
+const minServe = 10 * time.Second
+
+// cache holds the tokens that may be handed out without asking anybody. It is
+// never the truth: an entry may vanish at any moment.
+//
+// Every call of every service ends up here, so a read takes no lock: the cache is
+// an open-addressed table of entries that are replaced and never changed. A map
+// under a lock would cost as much again as the exact look at the clock does, and
+// an approximate clock would serve dead tokens after the process was paused.
+type cache struct {
+	clock *tuoguan.Clock
+	base  time.Time // readings are durations since base, so that the system's clock may jump
+	table atomic.Pointer[table]
+
+	mu    sync.Mutex // for those who replace entries
+	taken int        // slots in use
+	// generations count drops, by hash. A flight that began before a drop must not
+	// put its token back: the drop may have been a revocation.
+	generations [256]uint64
+}
+
+// table has a power of two of slots, at most three quarters of them in use.
+type table struct{ slots []atomic.Pointer[entry] }
+
+type entry struct {
+	owner      tuoguan.TokenOwner
+	serveUntil time.Duration // since base
+	token      tuoguan.AccessToken
+}
+
+// dropped is the serveUntil of an entry that only keeps its slot.
+const dropped = time.Duration(math.MinInt64)
+
+func newCache(clock *tuoguan.Clock) *cache {
+	c := &cache{clock: clock, base: time.Now()}
+	c.table.Store(&table{slots: make([]atomic.Pointer[entry], 64)})
+	return c
+}
+
+// now is how much time has passed since base, by the monotonic clock.
+func (c *cache) now() time.Duration { return time.Since(c.base) + c.clock.Offset() }
+
+// hash mixes the end of the AppID, which WeChat draws at random. The components of
+// one account are neighbours in the table; they are few.
+func hash(o tuoguan.TokenOwner) uint64 {
+	id := string(o.Authorizer())
+	if id == "" {
+		id = string(o.Component())
+	}
+	if len(id) < 8 {
+		return 0 // not an AppID
+	}
+	return binary.LittleEndian.Uint64([]byte(id[len(id)-8:])) * 0x9e3779b97f4a7c15 >> 20
+}
+
+// slot returns where the entry of o is, or would be.
+func (t *table) slot(o tuoguan.TokenOwner, h uint64) (*atomic.Pointer[entry], *entry) {
+	for i := h; ; i++ {
+		s := &t.slots[i&uint64(len(t.slots)-1)]
+		e := s.Load()
+		if e == nil || e.owner == o {
+			return s, e
+		}
+	}
+}
+
+// get returns the token of o if it may still be handed out.
+func (c *cache) get(o tuoguan.TokenOwner) (tuoguan.AccessToken, bool) {
+	_, e := c.table.Load().slot(o, hash(o))
+	if e == nil || c.now() >= e.serveUntil {
+		return tuoguan.AccessToken{}, false
+	}
+	return e.token, true
+}
+
+// generation returns the mark to hand to put and replace.
+func (c *cache) generation(o tuoguan.TokenOwner) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.generations[hash(o)%uint64(len(c.generations))]
+}
+
+// put publishes t unless something was dropped since the generation was read, and
+// reports whether it did.
+func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, generation uint64) bool {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generations[h%uint64(len(c.generations))] != generation {
+		return false
+	}
+	c.set(o, h, t)
+	return true
+}
+
+// replace publishes the token of a new grant: the old one is forgotten whatever
+// happens, the new one is put unless something was dropped since the generation
+// was read. A zero token is not put.
+func (c *cache) replace(o tuoguan.TokenOwner, t tuoguan.AccessToken, generation uint64) {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := &c.generations[h%uint64(len(c.generations))]
+	if *g != generation {
+		t = tuoguan.AccessToken{}
+	}
+	*g++
+	c.set(o, h, t)
+}
+
+// drop forgets the token of o.
+func (c *cache) drop(o tuoguan.TokenOwner) {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generations[h%uint64(len(c.generations))]++
+	c.set(o, h, tuoguan.AccessToken{})
+}
+
+// dropToken forgets the token of o if it is the one that failed.
+func (c *cache) dropToken(o tuoguan.TokenOwner, failed tuoguan.Secret) {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, e := c.table.Load().slot(o, h); e != nil && e.token.Value.Equal(failed) {
+		c.generations[h%uint64(len(c.generations))]++
+		c.set(o, h, tuoguan.AccessToken{})
+	}
+}
+
+// set replaces the entry of o; a zero token drops it. The lock is held.
+func (c *cache) set(o tuoguan.TokenOwner, h uint64, t tuoguan.AccessToken) {
+	e := &entry{owner: o, token: t, serveUntil: dropped}
+	if !t.Value.IsZero() {
+		e.serveUntil = c.now() + t.ExpiresAt.Sub(c.clock.Now()) - minServe
+	}
+	slot, old := c.table.Load().slot(o, h)
+	if old == nil {
+		if t.Value.IsZero() {
+			return
+		}
+		slot = c.room(o, h)
+		c.taken++
+	}
+	slot.Store(e)
+}
+
+// room returns a free slot for o, in a larger table if this one is full.
+func (c *cache) room(o tuoguan.TokenOwner, h uint64) *atomic.Pointer[entry] {
+	old := c.table.Load()
+	if 4*(c.taken+1) <= 3*len(old.slots) {
+		slot, _ := old.slot(o, h)
+		return slot
+	}
+	var kept []*entry
+	for i := range old.slots {
+		if e := old.slots[i].Load(); e != nil && e.serveUntil != dropped {
+			kept = append(kept, e)
+		}
+	}
+	size := 64
+	for 2*(len(kept)+1) > size {
+		size *= 2
+	}
+	t := &table{slots: make([]atomic.Pointer[entry], size)}
+	for _, e := range kept {
+		slot, _ := t.slot(e.owner, hash(e.owner))
+		slot.Store(e)
+	}
+	c.taken = len(kept)
+	c.table.Store(t)
+	slot, _ := t.slot(o, h)
+	return slot
+}

@@ -1,0 +1,258 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
+	"github.com/tuoguan/tuoguan/wxcrypt"
+)
+
+const (
+	// ticketLife is how long a verify ticket is good after its push.
+	// Source: third-party platform docs, component_verify_ticket, read 2026-11.
+	ticketLife = 12 * time.Hour
+	// ticketSilence is how long no ticket may arrive before pushing is restarted;
+	// WeChat pushes one every ten minutes.
+	ticketSilence = 20 * time.Minute
+	// startPushEvery spaces calls of api_start_push_ticket; after it has succeeded
+	// the next push may take ten minutes.
+	startPushEvery = 10 * time.Minute
+)
+
+// component is what is kept in memory of one component.
+type component struct {
+	record  store.Component
+	crypter *wxcrypt.Crypter
+	seen    time.Time // when the last ticket arrived, or when we began to wait for one
+
+	pushStarted time.Time // when api_start_push_ticket was last called
+	problem     error     // why there is no new component token; nil if there is
+	problemAt   time.Time
+	due         time.Time // when to try again after problem
+	reconcileAt time.Time
+	failures    int
+}
+
+// PutComponent adds a component or changes its credentials. It takes effect at
+// once; tokens and tickets stay.
+func (k *Keeper) PutComponent(ctx context.Context, c store.Component) error {
+	crypter, err := newCrypter(c)
+	if err != nil {
+		return fmt.Errorf("component %s: %w", c.AppID, err)
+	}
+	if c.Secret.IsZero() {
+		return fmt.Errorf("component %s: the AppSecret is missing", c.AppID)
+	}
+	if c.UpdatedAt.IsZero() {
+		c.UpdatedAt = k.clock.Now()
+	}
+	if c.CreatedAt.IsZero() {
+		c.CreatedAt = c.UpdatedAt
+	}
+	if err := k.store.PutComponent(ctx, c); err != nil {
+		return fmt.Errorf("store component %s: %w", c.AppID, err)
+	}
+	k.mu.Lock()
+	known := k.components[c.AppID]
+	if known != nil {
+		known.record, known.crypter, known.due = c, crypter, time.Time{}
+	}
+	k.mu.Unlock()
+	if known == nil {
+		if _, err := k.component(ctx, c.AppID); err != nil {
+			return err
+		}
+	}
+	k.forgive(string(c.AppID))
+	k.rouse()
+	return nil
+}
+
+func newCrypter(c store.Component) (*wxcrypt.Crypter, error) {
+	return wxcrypt.New(wxcrypt.Config{
+		AppID:                  string(c.AppID),
+		Token:                  c.Token.Reveal(),
+		EncodingAESKey:         c.EncodingAESKey.Reveal(),
+		PreviousToken:          c.PreviousToken.Reveal(),
+		PreviousEncodingAESKey: c.PreviousEncodingAESKey.Reveal(),
+	})
+}
+
+// Component returns a component with its credentials, or ErrUnknownComponent.
+func (k *Keeper) Component(ctx context.Context, id tuoguan.ComponentAppID) (store.Component, error) {
+	c, err := k.component(ctx, id)
+	if err != nil {
+		return store.Component{}, err
+	}
+	return c.record, nil
+}
+
+// Crypter returns what opens and seals the component's pushes, or ErrUnknownComponent.
+func (k *Keeper) Crypter(ctx context.Context, id tuoguan.ComponentAppID) (*wxcrypt.Crypter, error) {
+	c, err := k.component(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.crypter, nil
+}
+
+// component returns a snapshot of what is kept in memory, reading the store if the
+// component is not there yet.
+func (k *Keeper) component(ctx context.Context, id tuoguan.ComponentAppID) (component, error) {
+	k.mu.Lock()
+	if c, ok := k.components[id]; ok {
+		defer k.mu.Unlock()
+		return *c, nil
+	}
+	k.mu.Unlock()
+
+	record, err := k.store.Component(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return component{}, fmt.Errorf("%w: %s", ErrUnknownComponent, id)
+	}
+	if err != nil {
+		return component{}, fmt.Errorf("read component %s: %w", id, err)
+	}
+	crypter, err := newCrypter(record)
+	if err != nil {
+		return component{}, fmt.Errorf("component %s: %w", id, err)
+	}
+	tickets, err := k.store.Tickets(ctx, id)
+	if err != nil {
+		return component{}, fmt.Errorf("read the tickets of %s: %w", id, err)
+	}
+	c := &component{record: record, crypter: crypter, seen: k.clock.Now()}
+	if len(tickets) > 0 {
+		c.seen = tickets[0].ReceivedAt
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known, ok := k.components[id]; ok {
+		return *known, nil
+	}
+	k.components[id] = c
+	return *c, nil
+}
+
+// change alters what is kept in memory of a component.
+func (k *Keeper) change(id tuoguan.ComponentAppID, alter func(*component)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c, ok := k.components[id]; ok {
+		alter(c)
+	}
+}
+
+// mint gets a component access token with the newest ticket that WeChat takes.
+func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease store.Lease) (token tuoguan.AccessToken, err error) {
+	began := k.clock.Now()
+	defer func() {
+		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.clock.Now().Sub(began)})
+		k.change(id, func(c *component) {
+			if err == nil {
+				c.problem, c.failures, c.due = nil, 0, time.Time{}
+				return
+			}
+			if c.problem == nil {
+				c.problemAt = began
+			}
+			c.problem = err
+			c.due = began.Add(backOff(c.failures, 2*time.Second, 5*time.Minute))
+			c.failures++
+		})
+	}()
+
+	c, err := k.component(ctx, id)
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	tickets, err := k.store.Tickets(ctx, id)
+	if err != nil {
+		return tuoguan.AccessToken{}, fmt.Errorf("read the tickets of %s: %w", id, err)
+	}
+	// The newest ticket may not be good yet, and the one before may no longer be.
+	err = fmt.Errorf("%w: %s", ErrNoTicket, id)
+	var reply tuoguan.AccessToken
+	var asked time.Time
+	for _, t := range tickets {
+		if began.Sub(t.ReceivedAt) > ticketLife {
+			continue
+		}
+		err = k.ask(ctx, func(ctx context.Context) (err error) {
+			asked = k.clock.Now()
+			reply, err = k.api.CreateComponentToken(ctx, id, c.record.Secret, t.Value)
+			return err
+		})
+		if !errors.Is(err, wxapi.ErrTicketInvalid) {
+			break
+		}
+		k.log.Warn("WeChat does not take a ticket, trying the one before", "component_appid", id, "error", err)
+	}
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	kept := store.ComponentToken{
+		Component:  id,
+		Value:      reply.Value,
+		ObtainedAt: asked,
+		ExpiresAt:  reply.ExpiresAt,
+		Epoch:      lease.Epoch,
+	}
+	err = k.keep("component token", func(ctx context.Context) error {
+		_, err := k.store.SaveComponentToken(ctx, kept)
+		return err
+	})
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	k.log.Info("component token obtained", "component_appid", id, "expires_in", reply.ExpiresAt.Sub(asked).Round(time.Second), "term", lease.Epoch)
+	return reply, nil
+}
+
+// tendComponent does what is due for one component: a token ahead of its expiry, a
+// restart of ticket pushes that fell silent.
+func (k *Keeper) tendComponent(ctx context.Context, id tuoguan.ComponentAppID) {
+	c, err := k.component(ctx, id)
+	if err != nil {
+		k.log.Error("component cannot be read", "component_appid", id, "error", err)
+		return
+	}
+	now := k.clock.Now()
+	if now.Sub(c.seen) >= ticketSilence && now.Sub(c.pushStarted) >= startPushEvery {
+		k.change(id, func(c *component) { c.pushStarted = now })
+		k.startPushTicket(ctx, c.record)
+	}
+	if now.Before(c.due) {
+		return
+	}
+	owner := tuoguan.ComponentToken(id)
+	s, err := k.stored(ctx, owner)
+	if err != nil || (want{ahead: true}).meets(s, now) {
+		return
+	}
+	if tickets, err := k.store.Tickets(ctx, id); err != nil || len(tickets) == 0 || now.Sub(tickets[0].ReceivedAt) > ticketLife {
+		return // nothing to mint with; the next ticket will bring us back
+	}
+	if _, err := k.join(ctx, owner, want{ahead: true}); err != nil {
+		k.log.Warn("no new component token", "component_appid", id, "error", err)
+	}
+}
+
+// startPushTicket asks WeChat to push tickets again.
+func (k *Keeper) startPushTicket(ctx context.Context, c store.Component) {
+	err := k.ask(ctx, func(ctx context.Context) error {
+		return k.api.StartPushTicket(ctx, c.AppID, c.Secret)
+	})
+	k.observe(Observation{Kind: "start_push_ticket", Authorization: tuoguan.Authorization{Component: c.AppID}, Err: err})
+	if err != nil {
+		k.log.Warn("no ticket for twenty minutes, and pushes could not be restarted", "component_appid", c.AppID, "error", err)
+		return
+	}
+	k.log.Warn("no ticket for twenty minutes; asked WeChat to push them again", "component_appid", c.AppID)
+}

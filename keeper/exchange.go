@@ -1,0 +1,368 @@
+package keeper
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+const (
+	// codeLife is how long an authorization code is tried where its life is unknown.
+	// An hour was observed, though the official sample says ten minutes.
+	codeLife = time.Hour
+	// codeSlack is how long after its end a code is still tried, for clocks differ.
+	codeSlack = 2 * time.Minute
+)
+
+// HashCode returns the key under which codes and nonces are stored and compared:
+// the hex SHA-256 of the value.
+func HashCode(code tuoguan.Secret) string {
+	sum := sha256.Sum256([]byte(code.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Redirect is a browser that came back from WeChat's authorization page. Nothing
+// about it is to be trusted before WeChat has exchanged the code.
+type Redirect struct {
+	Component tuoguan.ComponentAppID
+	Code      tuoguan.Secret // auth_code
+	ExpiresIn time.Duration  // expires_in; zero if unknown
+	Visit     string         // the visit it belongs to: the hash of its nonce
+}
+
+// Redirect records the code durably and exchanges it, unless the push has brought
+// the same code before. It returns the exchange once that is done or has failed,
+// or, with ctx's error, as far as it has come.
+func (k *Keeper) Redirect(ctx context.Context, r Redirect) (store.Exchange, error) {
+	return k.exchangeCode(ctx, store.Exchange{
+		Component: r.Component,
+		Code:      r.Code,
+		Visit:     r.Visit,
+		ExpiresAt: k.codeEnd(r.ExpiresIn),
+	})
+}
+
+// Exchange exchanges a code that came by other means, as in the release check. It
+// joins the exchange of the same code if there is one.
+func (k *Keeper) Exchange(ctx context.Context, component tuoguan.ComponentAppID, code tuoguan.Secret) (store.Exchange, error) {
+	return k.exchangeCode(ctx, store.Exchange{Component: component, Code: code})
+}
+
+func (k *Keeper) codeEnd(life time.Duration) time.Time {
+	if life <= 0 {
+		return time.Time{}
+	}
+	return k.clock.Now().Add(min(life, 24*time.Hour))
+}
+
+func (k *Keeper) exchangeCode(ctx context.Context, e store.Exchange) (store.Exchange, error) {
+	if e.Code.IsZero() {
+		return store.Exchange{}, errors.New("keeper: the authorization code is empty")
+	}
+	if _, err := k.component(ctx, e.Component); err != nil {
+		return store.Exchange{}, err
+	}
+	e.CodeHash = HashCode(e.Code)
+	e.State = store.ExchangePending
+	e.CreatedAt = k.clock.Now()
+	e.DueAt = e.CreatedAt
+	e, _, err := k.store.PutExchange(ctx, e)
+	if err != nil {
+		return store.Exchange{}, fmt.Errorf("store the authorization code: %w", err)
+	}
+	return k.awaitExchange(ctx, e)
+}
+
+// awaitExchange attempts e, joining whoever does so already, until it is done or
+// has failed.
+func (k *Keeper) awaitExchange(ctx context.Context, e store.Exchange) (store.Exchange, error) {
+	for e.State == store.ExchangePending {
+		if wait := e.DueAt.Sub(k.clock.Now()); wait > 0 && !k.pause(ctx, wait) {
+			return e, fmt.Errorf("exchange the authorization code: %w", ctx.Err())
+		}
+		result := k.flights.DoChan(exchangeKey(e), func() (any, error) {
+			if !k.enter() {
+				return store.Exchange{}, ErrClosed
+			}
+			defer k.work.Done()
+			return k.flyExchange(e.Component, e.CodeHash)
+		})
+		select {
+		case r := <-result:
+			if r.Err != nil {
+				return e, r.Err
+			}
+			e = r.Val.(store.Exchange)
+		case <-ctx.Done():
+			return e, fmt.Errorf("exchange the authorization code: %w", ctx.Err())
+		}
+	}
+	return e, nil
+}
+
+func exchangeKey(e store.Exchange) string {
+	return "exchange/" + string(e.Component) + "/" + e.CodeHash
+}
+
+// flyExchange makes one attempt at an exchange, under its lease.
+func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (store.Exchange, error) {
+	lease, end, err := k.claim(exchangeKey(store.Exchange{Component: component, CodeHash: hash}))
+	if err != nil {
+		return store.Exchange{}, err
+	}
+	defer k.release(lease)
+	ctx, cancel := context.WithDeadline(k.base, end)
+	defer cancel()
+
+	e, err := k.store.Exchange(ctx, component, hash)
+	if err != nil {
+		return store.Exchange{}, fmt.Errorf("read the exchange: %w", err)
+	}
+	if e.State != store.ExchangePending {
+		return e, nil
+	}
+	began := k.clock.Now()
+	err = k.attemptExchange(ctx, e)
+	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Duration: k.clock.Now().Sub(began)})
+	if err != nil {
+		if err := k.postponeExchange(ctx, e, err); err != nil {
+			return store.Exchange{}, err
+		}
+	}
+	if e, err = k.store.Exchange(ctx, component, hash); err != nil {
+		return store.Exchange{}, fmt.Errorf("read the exchange: %w", err)
+	}
+	if e.State != store.ExchangePending {
+		k.regranted(e)
+	}
+	return e, nil
+}
+
+// expectGrant notes that an account has authorized anew: its old token is dead over
+// there, and readers have to wait for the new one.
+func (k *Keeper) expectGrant(e store.Exchange) {
+	authorization := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
+	k.mu.Lock()
+	k.expected[authorization] = e
+	k.mu.Unlock()
+	k.cache.drop(tuoguan.AuthorizerToken(e.Component, e.Authorizer))
+}
+
+// regranted ends what expectGrant began.
+func (k *Keeper) regranted(e store.Exchange) {
+	authorization := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.expected[authorization].CodeHash == e.CodeHash {
+		delete(k.expected, authorization)
+	}
+}
+
+// awaitGrant waits for a new grant of owner if one is expected.
+func (k *Keeper) awaitGrant(ctx context.Context, owner tuoguan.TokenOwner) error {
+	k.mu.Lock()
+	e, ok := k.expected[owner.Authorization()]
+	k.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	e, err := k.awaitExchange(ctx, e)
+	if err != nil {
+		return err
+	}
+	k.regranted(e)
+	return nil
+}
+
+// finalError ends an exchange: trying again would be in vain.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+// attemptExchange turns the code into a grant. A nil error means that the exchange
+// is stored as done.
+func (k *Keeper) attemptExchange(ctx context.Context, e store.Exchange) error {
+	asked := k.clock.Now()
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	reply, err := k.api.QueryAuth(callCtx, e.Component, e.Code)
+	cancel()
+	switch {
+	case err == nil:
+		_, err := k.saveGrant(ctx, e, store.Grant{
+			Authorization:  tuoguan.Authorization{Component: e.Component, Authorizer: reply.Authorizer},
+			Tokens:         reply.Tokens,
+			ObtainedAt:     asked,
+			PermissionSets: reply.PermissionSets,
+			FuncInfo:       string(reply.FuncInfo),
+			Source:         store.FromExchange,
+		})
+		return err
+	case errors.Is(err, wxapi.ErrCodeInvalid):
+		return k.exchangeSpent(ctx, e, err)
+	case k.codeOver(e):
+		// The code is past its end and its fate unknown. The authorization may stand.
+		return k.exchangeSpent(ctx, e, err)
+	}
+	return err
+}
+
+// codeOver reports whether the code cannot be alive any more.
+func (k *Keeper) codeOver(e store.Exchange) bool {
+	end := e.ExpiresAt
+	if end.IsZero() {
+		end = e.CreatedAt.Add(codeLife)
+	}
+	return k.clock.Now().After(end.Add(codeSlack))
+}
+
+// exchangeSpent deals with a code that WeChat does not take (any more). Perhaps it
+// was us who used it and the answer was lost: then the refresh token is to be had
+// from api_get_authorizer_info.
+func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal error) error {
+	if e.Authorizer == "" {
+		if e.Attempts > 0 {
+			// An earlier attempt may have used the code. The push names the account;
+			// else the comparison with the list finds it.
+			k.change(e.Component, func(c *component) { c.reconcileAt = time.Time{} })
+			k.rouse()
+		}
+		return finalError{refusal}
+	}
+	authorization := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
+	var info *wxapi.AuthorizerInfo
+	err := k.ask(ctx, func(ctx context.Context) (err error) {
+		info, err = k.api.GetAuthorizerInfo(ctx, authorization)
+		return err
+	})
+	switch {
+	case denied(err):
+		return finalError{err} // revoked meanwhile
+	case err != nil:
+		return err
+	case info.Authorization.Tokens.RefreshToken.IsZero():
+		return finalError{fmt.Errorf("the code is used up and WeChat has no refresh token for it: %w", refusal)}
+	}
+	a, err := k.store.Authorizer(ctx, authorization)
+	switch {
+	case err == nil && a.State == tuoguan.StateActive && a.Tokens.RefreshToken.Equal(info.Authorization.Tokens.RefreshToken):
+		e.State, e.Grant, e.FinishedAt, e.Problem = store.ExchangeDone, a.Grant, k.clock.Now(), ""
+		return k.store.UpdateExchange(ctx, e)
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	_, err = k.saveGrant(ctx, e, store.Grant{
+		Authorization:  authorization,
+		Tokens:         tuoguan.TokenSet{RefreshToken: info.Authorization.Tokens.RefreshToken},
+		ObtainedAt:     k.clock.Now(),
+		PermissionSets: info.Authorization.PermissionSets,
+		FuncInfo:       string(info.Authorization.FuncInfo),
+		Source:         store.FromInfo,
+	})
+	return err
+}
+
+// saveGrant stores a new grant, finishing the exchange and using up the link that
+// led to it, and publishes its token.
+func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant) (store.Authorizer, error) {
+	// The push may have come while we were at WeChat's, and knows more.
+	if e.CodeHash != "" {
+		latest, err := k.store.Exchange(ctx, e.Component, e.CodeHash)
+		if err == nil {
+			e = latest
+		}
+	}
+	g.AuthorizedAt = e.AuthorizedAt
+	g.CodeHash = e.CodeHash
+	link, err := k.linkOf(ctx, e)
+	if err != nil {
+		k.log.Error("the authorization link cannot be read; the grant is stored without its reference", "authorizer_appid", g.Authorizer, "error", err)
+	}
+	switch {
+	case link.BizAppID != "" && link.BizAppID != g.Authorizer:
+		k.log.Warn("another account than the link asks for has authorized", "authorizer_appid", g.Authorizer, "component_appid", g.Component)
+	case link.ID != "":
+		g.Link, g.Reference = link.ID, link.Reference
+	}
+	owner := tuoguan.AuthorizerToken(g.Component, g.Authorizer)
+	g.RefreshAt = g.ObtainedAt
+	if !g.Tokens.AccessToken.IsZero() {
+		g.RefreshAt = refreshAt(owner.String(), g.ObtainedAt, g.Tokens.ExpiresAt.Sub(g.ObtainedAt))
+	}
+	generation := k.cache.generation(owner)
+	var a store.Authorizer
+	var moved bool
+	err = k.keep("grant", func(ctx context.Context) (err error) {
+		a, moved, err = k.store.SaveGrant(ctx, g)
+		return err
+	})
+	if err != nil {
+		return store.Authorizer{}, err
+	}
+	if moved {
+		// The old token died over there; nobody may see it from now on.
+		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, generation)
+		k.forgive(owner.String())
+		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
+		k.observe(Observation{Kind: "state", Authorization: g.Authorization, Result: string(tuoguan.StateActive)})
+	}
+	k.rouse()
+	return a, nil
+}
+
+// linkOf returns the authorization link that led to the exchange; a zero one if none did.
+func (k *Keeper) linkOf(ctx context.Context, e store.Exchange) (store.Link, error) {
+	var byNonce, byPreAuth store.Visit
+	var err error
+	if e.Visit != "" {
+		if byNonce, err = k.store.VisitByNonce(ctx, e.Visit); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return store.Link{}, err
+		}
+	}
+	if e.PreAuthHash != "" {
+		if byPreAuth, err = k.store.VisitByPreAuth(ctx, e.PreAuthHash); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return store.Link{}, err
+		}
+	}
+	visit := byPreAuth // WeChat's word; the redirect is only a browser's
+	switch {
+	case visit.Link == "":
+		visit = byNonce
+	case byNonce.Link != "" && byNonce.Link != visit.Link:
+		k.log.Warn("a redirect came back to another link than the authorization began at", "component_appid", e.Component)
+	}
+	if visit.Link == "" {
+		return store.Link{}, nil
+	}
+	link, err := k.store.Link(ctx, visit.Link)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Link{}, nil
+	}
+	return link, err
+}
+
+// postponeExchange records that an attempt has failed.
+func (k *Keeper) postponeExchange(ctx context.Context, e store.Exchange, failure error) error {
+	now := k.clock.Now()
+	var final finalError
+	switch {
+	case errors.As(failure, &final):
+		e.State, e.FinishedAt = store.ExchangeFailed, now
+	default:
+		e.DueAt = now.Add(backOff(e.Attempts, 300*time.Millisecond, time.Minute))
+	}
+	e.Attempts++
+	e.Problem = failure.Error()
+	k.log.Warn("authorization code not exchanged", "component_appid", e.Component, "authorizer_appid", e.Authorizer, "attempt", e.Attempts, "final", e.State == store.ExchangeFailed, "error", failure)
+	if err := k.store.UpdateExchange(ctx, e); err != nil {
+		k.health.failedToStore(err, now)
+		return fmt.Errorf("%w: record a failed exchange: %w", ErrStorage, err)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+// Observation is one thing worth counting.
+type Observation struct {
+	// Kind is one of refresh, recovery, component_token, start_push_ticket, exchange,
+	// profile, reconcile, ticket, state.
+	Kind          string
+	Authorization tuoguan.Authorization
+	// Result is one of ok, busy, denied, ticket, config, quota, storage, changed,
+	// error; for a state, the new state.
+	Result   string
+	Err      error
+	Duration time.Duration
+}
+
+// observe reports o, with its result named.
+func (k *Keeper) observe(o Observation) {
+	if k.cfg.Observe == nil {
+		return
+	}
+	if o.Result == "" {
+		o.Result = resultOf(o.Err)
+	}
+	k.cfg.Observe(o)
+}
+
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errChanged):
+		return "changed"
+	case errors.Is(err, ErrStorage):
+		return "storage"
+	case denied(err):
+		return "denied"
+	case errors.Is(err, ErrNoTicket), errors.Is(err, wxapi.ErrTicketInvalid):
+		return "ticket"
+	case errors.Is(err, wxapi.ErrConfig):
+		return "config"
+	case errors.Is(err, wxapi.ErrQuota):
+		return "quota"
+	case temporary(err):
+		return "busy"
+	}
+	return "error"
+}
+
+// Problem is something an operator should know of.
+type Problem struct {
+	// Code is one of store_unavailable, token_unsaved, ticket_missing,
+	// ticket_overdue, component_token_failing.
+	Code      string
+	Component tuoguan.ComponentAppID // "" where all are concerned
+	Message   string                 // holds no secret
+	Since     time.Time
+	// Blocking: pushes cannot be stored, so WeChat must not send them here.
+	Blocking bool
+}
+
+// health remembers whether the store works.
+type health struct {
+	mu       sync.Mutex
+	err      error // of the last write; nil if it worked
+	since    time.Time
+	pending  int // results of WeChat that are in memory only
+	unsafeAt time.Time
+}
+
+func (h *health) stored() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = nil
+}
+
+func (h *health) failedToStore(err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err == nil {
+		h.since = now
+	}
+	h.err = err
+}
+
+func (h *health) unsaved(err error, now time.Time) {
+	h.failedToStore(err, now)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.pending == 0 {
+		h.unsafeAt = now
+	}
+	h.pending++
+}
+
+func (h *health) saved() {
+	h.stored()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pending--
+}
+
+// failing reports whether the last write failed.
+func (h *health) failing() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err != nil
+}
+
+// Health returns what is wrong at present, the blocking first.
+func (k *Keeper) Health(ctx context.Context) []Problem {
+	var problems []Problem
+	k.health.mu.Lock()
+	if err := k.health.err; err != nil {
+		problems = append(problems, Problem{
+			Code:     "store_unavailable",
+			Message:  "the store does not take writes, so no token is refreshed: " + err.Error(),
+			Since:    k.health.since,
+			Blocking: true,
+		})
+	}
+	if k.health.pending > 0 {
+		problems = append(problems, Problem{
+			Code:    "token_unsaved",
+			Message: "tokens that WeChat issued are in memory only; do not stop the process",
+			Since:   k.health.unsafeAt,
+		})
+	}
+	k.health.mu.Unlock()
+
+	status, err := k.Status(ctx)
+	if err != nil {
+		return append(problems, Problem{Code: "store_unavailable", Message: err.Error(), Since: k.clock.Now(), Blocking: true})
+	}
+	now := k.clock.Now()
+	for _, c := range status.Components {
+		switch {
+		case c.TicketReceivedAt.IsZero():
+			problems = append(problems, Problem{Code: "ticket_missing", Component: c.AppID, Since: c.WaitingSince,
+				Message: "no verify ticket has arrived yet; WeChat pushes one every ten minutes to the authorization event URL"})
+		case now.Sub(c.TicketReceivedAt) > ticketSilence+startPushEvery:
+			problems = append(problems, Problem{Code: "ticket_overdue", Component: c.AppID, Since: c.TicketReceivedAt,
+				Message: "no verify ticket for more than half an hour; without one there is no component token twelve hours after the last"})
+		}
+		if c.Problem != "" {
+			problems = append(problems, Problem{Code: "component_token_failing", Component: c.AppID, Since: c.ProblemSince, Message: c.Problem})
+		}
+	}
+	return problems
+}
+
+// Status is the state of custody in numbers.
+type Status struct{ Components []ComponentStatus }
+
+// ComponentStatus is the state of one component.
+type ComponentStatus struct {
+	AppID            tuoguan.ComponentAppID
+	TicketReceivedAt time.Time // zero: never
+	WaitingSince     time.Time // since when a ticket is awaited
+	TokenExpiresAt   time.Time // zero: there is none
+	Problem          string    // why there is no new component token; "" if all is well
+	ProblemSince     time.Time
+	Authorizers      map[tuoguan.State]int64
+}
+
+// Status reads the state of all components.
+func (k *Keeper) Status(ctx context.Context) (Status, error) {
+	records, err := k.store.Components(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	counts, err := k.store.CountAuthorizers(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	var s Status
+	for _, r := range records {
+		c, err := k.component(ctx, r.AppID)
+		if err != nil {
+			return Status{}, err
+		}
+		cs := ComponentStatus{AppID: r.AppID, WaitingSince: c.seen, Authorizers: make(map[tuoguan.State]int64)}
+		tickets, err := k.store.Tickets(ctx, r.AppID)
+		if err != nil {
+			return Status{}, err
+		}
+		if len(tickets) > 0 {
+			cs.TicketReceivedAt = tickets[0].ReceivedAt
+		}
+		t, err := k.stored(ctx, tuoguan.ComponentToken(r.AppID))
+		if err != nil {
+			return Status{}, err
+		}
+		cs.TokenExpiresAt = t.ExpiresAt
+		if c.problem != nil && !errors.Is(c.problem, ErrNoTicket) {
+			cs.Problem, cs.ProblemSince = c.problem.Error(), c.problemAt
+		}
+		for _, n := range counts {
+			if n.Component == r.AppID {
+				cs.Authorizers[n.State] = n.Count
+			}
+		}
+		s.Components = append(s.Components, cs)
+	}
+	return s, nil
+}

@@ -1,0 +1,223 @@
+package keeper
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/push"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+var (
+	// ErrUnknownComponent: no such component is kept here. It is also what package
+	// push calls so.
+	ErrUnknownComponent = fmt.Errorf("keeper: %w", push.ErrUnknownComponent)
+	// ErrUnknownAuthorizer: the account has never authorized the component.
+	ErrUnknownAuthorizer = errors.New("keeper: unknown authorizer")
+	// ErrRevoked: the merchant took the authorization back.
+	ErrRevoked = errors.New("keeper: the authorization was revoked")
+	// ErrNeedsReauthorization: WeChat refuses every refresh token known; the
+	// merchant has to authorize again.
+	ErrNeedsReauthorization = errors.New("keeper: the merchant has to authorize again")
+	// ErrNoTicket: no verify ticket younger than twelve hours has arrived yet.
+	ErrNoTicket = errors.New("keeper: no verify ticket has arrived yet")
+	// ErrStorage: the store cannot keep a new token, so WeChat is not asked for one.
+	ErrStorage = errors.New("keeper: the store cannot keep a token at present")
+	// ErrClosed: the keeper has been closed.
+	ErrClosed = errors.New("keeper: closed")
+)
+
+// Config says what a Keeper works with.
+type Config struct {
+	// Store is the truth. Required.
+	Store store.Store
+	// API says how WeChat is reached. Its Tokens is set by New.
+	API wxapi.Config
+	// Clock is the system's clock if nil.
+	Clock *tuoguan.Clock
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+	// Holder names this process in leases. Defaults to a random name.
+	Holder string
+	// Observe, if set, is told of everything worth counting. It must not block.
+	Observe func(Observation)
+
+	// Workers is how many refreshes run at once in the background. Defaults to 16.
+	Workers int
+	// RefreshRate is how many background refreshes start per second at the most.
+	// Defaults to 500.
+	RefreshRate int
+	// LeaseTTL is how long a claim lasts; a process that died is replaced after it.
+	// Defaults to 15 s.
+	LeaseTTL time.Duration
+	// WaitLimit bounds how long a caller whose context has no deadline waits for a
+	// token. Defaults to 15 s.
+	WaitLimit time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Holder == "" {
+		b := make([]byte, 8)
+		_, _ = rand.Read(b)
+		c.Holder = hex.EncodeToString(b)
+	}
+	if c.Workers == 0 {
+		c.Workers = 16
+	}
+	if c.RefreshRate == 0 {
+		c.RefreshRate = 500
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = 15 * time.Second
+	}
+	if c.WaitLimit == 0 {
+		c.WaitLimit = 15 * time.Second
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("keeper: Store is required"))
+	}
+	if c.Workers < 0 || c.RefreshRate < 0 {
+		errs = append(errs, errors.New("keeper: Workers and RefreshRate cannot be negative"))
+	}
+	if c.LeaseTTL < 0 || c.LeaseTTL > 0 && c.LeaseTTL < 5*time.Second {
+		errs = append(errs, fmt.Errorf("keeper: LeaseTTL is %v, it must be at least 5s", c.LeaseTTL))
+	}
+	return errors.Join(errs...)
+}
+
+// Keeper keeps authorizations. It is a [wxapi.TokenSource] and a [push.Sink], and
+// is safe for concurrent use. Make it with [New], let it work with [Keeper.Run],
+// end it with [Keeper.Close].
+type Keeper struct {
+	cfg     Config
+	store   store.Store
+	api     *wxapi.Client
+	clock   *tuoguan.Clock
+	log     *slog.Logger
+	cache   *cache
+	flights singleflight.Group
+	health  health
+
+	// base lives until Close: flights run on it, not on a caller's context.
+	base   context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool
+	components map[tuoguan.ComponentAppID]*component
+	refusals   map[string]refusal // by flight key
+	expected   map[tuoguan.Authorization]store.Exchange
+	listings   map[tuoguan.ComponentAppID]listing
+	userNames  map[tuoguan.Authorization]string
+
+	wake chan struct{} // something became due
+}
+
+var (
+	_ wxapi.TokenSource = (*Keeper)(nil)
+	_ push.Sink         = (*Keeper)(nil)
+)
+
+// New makes a Keeper. It reads nothing and starts nothing yet.
+func New(cfg Config) (*Keeper, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	k := &Keeper{
+		cfg:        cfg,
+		store:      cfg.Store,
+		clock:      cfg.Clock,
+		log:        cfg.Logger,
+		cache:      newCache(cfg.Clock),
+		components: make(map[tuoguan.ComponentAppID]*component),
+		refusals:   make(map[string]refusal),
+		expected:   make(map[tuoguan.Authorization]store.Exchange),
+		listings:   make(map[tuoguan.ComponentAppID]listing),
+		userNames:  make(map[tuoguan.Authorization]string),
+		wake:       make(chan struct{}, 1),
+	}
+	cfg.API.Tokens = k
+	var err error
+	if k.api, err = wxapi.New(cfg.API); err != nil {
+		return nil, err
+	}
+	k.base, k.cancel = context.WithCancel(context.Background())
+	return k, nil
+}
+
+// Close stops taking new work, waits for flights under way until ctx ends, and
+// then cancels them. It does not close the store.
+func (k *Keeper) Close(ctx context.Context) error {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	done := make(chan struct{})
+	go func() { k.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		k.cancel()
+		return nil
+	case <-ctx.Done():
+		k.cancel()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// API returns the client through which the keeper calls WeChat. Its tokens come
+// from the keeper.
+func (k *Keeper) API() *wxapi.Client { return k.api }
+
+// Token returns a token of owner with more than ten seconds to live: from memory
+// if possible, else from the store, else from WeChat.
+//
+// Errors: ErrUnknownComponent, ErrUnknownAuthorizer, ErrRevoked,
+// ErrNeedsReauthorization, ErrNoTicket, ErrStorage, or what WeChat answered as a
+// *wxapi.APIError or *wxapi.TransportError.
+func (k *Keeper) Token(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
+	if t, ok := k.cache.get(owner); ok {
+		return t, nil
+	}
+	return k.await(ctx, owner, tuoguan.Secret{})
+}
+
+// Invalidate reports that WeChat refused the token failed. It returns the current
+// token if that is another one; else it refreshes and returns the new one.
+// Errors are those of Token.
+func (k *Keeper) Invalidate(ctx context.Context, owner tuoguan.TokenOwner, failed tuoguan.Secret) (tuoguan.AccessToken, error) {
+	if t, ok := k.cache.get(owner); ok && !t.Value.Equal(failed) {
+		return t, nil
+	}
+	k.cache.dropToken(owner, failed)
+	return k.await(ctx, owner, failed)
+}
+
+// Refresh gets a new token of owner even though the present one may be good.
+// Errors are those of Token.
+func (k *Keeper) Refresh(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
+	current, err := k.stored(ctx, owner)
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	return k.await(ctx, owner, current.Value)
+}

@@ -1,0 +1,211 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+const (
+	// reconcileEvery is how often all authorizations are compared with WeChat's list.
+	reconcileEvery = 24 * time.Hour
+	// reconcileFirst is how long after the start of Run the first comparison comes.
+	reconcileFirst = 10 * time.Minute
+)
+
+// Reconciliation is what a comparison with api_get_authorizer_list has found.
+type Reconciliation struct {
+	Listed      int // authorizations in WeChat's list
+	Adopted     int // that we did not know
+	Renewed     int // that had been given anew without our noticing
+	Candidates  int // refresh tokens new to the history
+	Unexchanged int // authorizations whose code was never exchanged: the merchant must authorize again
+	Unlisted    int // active here but not in the list; each is verified by a refresh
+}
+
+// Reconcile compares what is stored with what WeChat lists and repairs it. It
+// never deletes anything: presence in the list is no proof, and absence neither.
+func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Reconciliation, err error) {
+	began := k.clock.Now()
+	defer func() {
+		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.clock.Now().Sub(began)})
+	}()
+	if _, err := k.component(ctx, id); err != nil {
+		return r, err
+	}
+	list, err := k.walk(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	r.Listed = len(list)
+	for _, entry := range list {
+		if err := k.reconcileOne(ctx, id, entry, &r); err != nil {
+			return r, err
+		}
+	}
+	after := tuoguan.Authorization{}
+	for {
+		page, err := k.store.Authorizers(ctx, store.AuthorizerQuery{Component: id, State: tuoguan.StateActive, After: after, Limit: dueBatch})
+		if err != nil {
+			return r, fmt.Errorf("read the authorizers of %s: %w", id, err)
+		}
+		for _, a := range page {
+			if _, listed := list[a.Authorizer]; listed {
+				continue
+			}
+			r.Unlisted++
+			if err := k.verifyByRefresh(ctx, a); err != nil {
+				return r, err
+			}
+		}
+		if len(page) < dueBatch {
+			break
+		}
+		after = page[len(page)-1].Authorization
+	}
+	k.log.Info("compared with WeChat's list", "component_appid", id, "listed", r.Listed, "adopted", r.Adopted, "renewed", r.Renewed, "unexchanged", r.Unexchanged, "unlisted", r.Unlisted)
+	k.rouse()
+	return r, nil
+}
+
+func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, entry wxapi.AuthorizerListItem, r *Reconciliation) error {
+	authorization := tuoguan.Authorization{Component: id, Authorizer: entry.Authorizer}
+	a, err := k.store.Authorizer(ctx, authorization)
+	unknown := errors.Is(err, store.ErrNotFound)
+	if err != nil && !unknown {
+		return fmt.Errorf("read %s: %w", authorization, err)
+	}
+	if entry.RefreshToken.IsZero() {
+		if unknown {
+			r.Unexchanged++
+			k.log.Warn("an account has authorized, but its code was never exchanged; the merchant has to authorize again", "authorizer_appid", entry.Authorizer, "component_appid", id)
+		}
+		return nil
+	}
+	known := false
+	if !unknown {
+		history, err := k.store.RefreshTokens(ctx, authorization)
+		if err != nil {
+			return fmt.Errorf("read the refresh tokens of %s: %w", authorization, err)
+		}
+		for _, h := range history {
+			known = known || h.Value.Equal(entry.RefreshToken)
+		}
+	}
+	switch {
+	case known:
+		return nil
+	case unknown, entry.AuthorizedAt.After(a.AuthorizedAt) && entry.AuthorizedAt.After(a.RevokedAt):
+		if unknown {
+			r.Adopted++
+		} else {
+			r.Renewed++
+		}
+		_, err := k.saveGrant(ctx, store.Exchange{Component: id, AuthorizedAt: entry.AuthorizedAt}, store.Grant{
+			Authorization: authorization,
+			Tokens:        tuoguan.TokenSet{RefreshToken: entry.RefreshToken},
+			ObtainedAt:    k.clock.Now(),
+			Source:        store.FromList,
+		})
+		return err
+	}
+	r.Candidates++
+	_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
+		Authorization: authorization, Grant: a.Grant, Value: entry.RefreshToken, Source: store.FromList, ReceivedAt: k.clock.Now(),
+	})
+	if err != nil {
+		return fmt.Errorf("keep a refresh token of %s: %w", authorization, err)
+	}
+	if a.State == tuoguan.StateNeedsReauthorization {
+		return k.verifyByRefresh(ctx, a)
+	}
+	return nil
+}
+
+// verifyByRefresh makes a refresh due at once, which tells whether an authorization stands.
+func (k *Keeper) verifyByRefresh(ctx context.Context, a store.Authorizer) error {
+	_, err := k.store.SaveTrouble(ctx, store.Trouble{
+		Authorization: a.Authorization, Grant: a.Grant, State: a.State, Info: a.Trouble, RefreshAt: k.clock.Now(), At: k.clock.Now(),
+	})
+	return err
+}
+
+// reconcile starts the comparison for a component when it is due.
+func (r *runner) reconcile(id tuoguan.ComponentAppID, now time.Time) {
+	k := r.k
+	c, err := k.component(r.ctx, id)
+	if err != nil || now.Before(c.reconcileAt) || now.Sub(r.began) < reconcileFirst {
+		return
+	}
+	if s, err := k.stored(r.ctx, tuoguan.ComponentToken(id)); err != nil || !(want{}).meets(s, now) {
+		return
+	}
+	r.start(&r.components, "reconcile/"+string(id), func() {
+		next := reconcileEvery
+		if _, err := k.Reconcile(r.ctx, id); err != nil {
+			next = reconcileFirst
+			if r.ctx.Err() == nil {
+				k.log.Warn("comparison with WeChat's list failed", "component_appid", id, "error", err)
+			}
+		}
+		k.change(id, func(c *component) { c.reconcileAt = k.clock.Now().Add(next) })
+	})
+}
+
+// walk reads the whole list.
+func (k *Keeper) walk(ctx context.Context, id tuoguan.ComponentAppID) (map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem, error) {
+	list := make(map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem)
+	for entry, err := range k.api.AllAuthorizers(ctx, id) {
+		if err != nil {
+			return nil, fmt.Errorf("read WeChat's list of %s: %w", id, err)
+		}
+		list[entry.Authorizer] = entry
+	}
+	return list, nil
+}
+
+// listing is a walk of the list that several recoveries share.
+type listing struct {
+	entries map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem
+	at      time.Time
+}
+
+// listed returns the list, not older than a few seconds, or than it takes to read
+// it anew: a million authorizers are two thousand calls.
+func (k *Keeper) listed(ctx context.Context, id tuoguan.ComponentAppID) (map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem, error) {
+	k.mu.Lock()
+	last := k.listings[id]
+	k.mu.Unlock()
+	age := 5*time.Second + time.Duration(len(last.entries)/500)*time.Second
+	if !last.at.IsZero() && k.clock.Now().Sub(last.at) < age {
+		return last.entries, nil
+	}
+	result := k.flights.DoChan("list/"+string(id), func() (any, error) {
+		if !k.enter() {
+			return listing{}, ErrClosed
+		}
+		defer k.work.Done()
+		ctx, cancel := context.WithTimeout(k.base, 10*time.Minute)
+		defer cancel()
+		at := k.clock.Now()
+		entries, err := k.walk(ctx, id)
+		if err != nil {
+			return listing{}, err
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.listings[id] = listing{entries: entries, at: at}
+		return listing{entries: entries, at: at}, nil
+	})
+	select {
+	case r := <-result:
+		return r.Val.(listing).entries, r.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read WeChat's list of %s: %w", id, ctx.Err())
+	}
+}

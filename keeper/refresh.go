@@ -1,0 +1,230 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+const (
+	// secondLook is how long after the first denial of an authorization the second
+	// one counts. A single 61003 or 61023 is never believed.
+	secondLook = 10 * time.Second
+	// historyTried is how many refresh tokens of the history one look tries.
+	historyTried = 4
+)
+
+// refresh gets a new token set for a, under lease.
+func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease store.Lease) (tuoguan.AccessToken, error) {
+	began := k.clock.Now()
+	var tried []tuoguan.Secret
+	var token tuoguan.AccessToken
+	err := error(nil)
+	if a.Tokens.RefreshToken.IsZero() {
+		// Nothing to send. WeChat would answer 61023 as for a dead one, so look for
+		// a refresh token elsewhere at once.
+		err = fmt.Errorf("refresh %s: %w: none is stored", a.Authorization, wxapi.ErrRefreshTokenInvalid)
+	} else {
+		token, err = k.exchangeRefreshToken(ctx, a, a.Tokens.RefreshToken, store.FromRefresh, lease)
+		tried = append(tried, a.Tokens.RefreshToken)
+	}
+	if denied(err) {
+		token, err = k.recover(ctx, a, tried, lease, err)
+	}
+	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.clock.Now().Sub(began)})
+	if err != nil {
+		k.recordTrouble(a, err)
+		return tuoguan.AccessToken{}, err
+	}
+	if a.Trouble.Failures > 0 || a.State != tuoguan.StateActive {
+		k.log.Info("authorizer is well again", "authorizer_appid", a.Authorizer, "component_appid", a.Component)
+		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(tuoguan.StateActive)})
+	}
+	return token, nil
+}
+
+// denied reports whether WeChat says that the authorization is not there.
+func denied(err error) bool {
+	return errors.Is(err, wxapi.ErrRefreshTokenInvalid) || errors.Is(err, wxapi.ErrNotAuthorized)
+}
+
+// errChanged: the authorization moved on while we were at WeChat's, so what came
+// back is history only.
+var errChanged = errors.New("keeper: the authorization changed during the refresh")
+
+// exchangeRefreshToken sends one refresh token and keeps what comes back.
+func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, source store.TokenSource, lease store.Lease) (tuoguan.AccessToken, error) {
+	var reply tuoguan.TokenSet
+	var asked time.Time
+	err := k.ask(ctx, func(ctx context.Context) (err error) {
+		asked = k.clock.Now()
+		reply, err = k.api.RefreshAuthorizerToken(ctx, a.Authorization, refreshToken)
+		return err
+	})
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	w := store.TokenWrite{
+		Authorization: a.Authorization,
+		Grant:         a.Grant,
+		Epoch:         lease.Epoch,
+		Tokens:        reply,
+		Used:          refreshToken,
+		ObtainedAt:    asked,
+		RefreshAt:     refreshAt(a.String(), asked, reply.ExpiresAt.Sub(asked)),
+		Source:        source,
+	}
+	moved := false
+	err = k.keep("authorizer token", func(ctx context.Context) (err error) {
+		moved, err = k.store.SaveTokens(ctx, w)
+		return err
+	})
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	if !moved {
+		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", a.Authorization, errChanged)
+	}
+	return tuoguan.AccessToken{Value: reply.AccessToken, ExpiresAt: reply.ExpiresAt}, nil
+}
+
+// recover looks for a refresh token that WeChat takes, after it denied one: in the
+// history, in api_get_authorizer_info and in api_get_authorizer_list.
+func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuoguan.Secret, lease store.Lease, denial error) (token tuoguan.AccessToken, err error) {
+	defer func() {
+		k.observe(Observation{Kind: "recovery", Authorization: a.Authorization, Err: err})
+	}()
+	attempt := func(candidate tuoguan.Secret, source store.TokenSource) (done bool) {
+		if candidate.IsZero() || contains(tried, candidate) {
+			return false
+		}
+		tried = append(tried, candidate)
+		if source == store.FromInfo || source == store.FromList {
+			err := k.keep("refresh token found", func(ctx context.Context) error {
+				_, err := k.store.AppendRefreshToken(ctx, store.RefreshToken{
+					Authorization: a.Authorization, Grant: a.Grant, Value: candidate, Source: source, ReceivedAt: k.clock.Now(),
+				})
+				return err
+			})
+			if err != nil {
+				k.log.Error("a refresh token found could not be kept", "authorizer_appid", a.Authorizer, "error", err)
+			}
+		}
+		token, err = k.exchangeRefreshToken(ctx, a, candidate, source, lease)
+		return !denied(err)
+	}
+
+	// Entries that do not open any more must not keep us from trying the others.
+	history, err := k.store.RefreshTokens(ctx, a.Authorization)
+	if err != nil && !errors.Is(err, store.ErrQuarantined) {
+		return tuoguan.AccessToken{}, fmt.Errorf("read the refresh tokens of %s: %w", a.Authorization, err)
+	}
+	left := historyTried
+	for _, h := range history {
+		if left == 0 {
+			break
+		}
+		left--
+		if attempt(h.Value, h.Source) {
+			return token, err
+		}
+	}
+
+	var info *wxapi.AuthorizerInfo
+	err = k.ask(ctx, func(ctx context.Context) (err error) {
+		info, err = k.api.GetAuthorizerInfo(ctx, a.Authorization)
+		return err
+	})
+	switch {
+	case err == nil:
+		if attempt(info.Authorization.Tokens.RefreshToken, store.FromInfo) {
+			return token, err
+		}
+	case !denied(err):
+		// We do not know. That is not a denial.
+		return tuoguan.AccessToken{}, err
+	}
+
+	listed, err := k.listed(ctx, a.Component)
+	if err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	if attempt(listed[a.Authorizer].RefreshToken, store.FromList) {
+		return token, err
+	}
+	return tuoguan.AccessToken{}, denial
+}
+
+func contains(secrets []tuoguan.Secret, s tuoguan.Secret) bool {
+	for _, t := range secrets {
+		if t.Equal(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// recordTrouble writes down that a refresh failed and when to try again. It parks
+// the authorizer if WeChat has denied it twice.
+func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
+	if errors.Is(failure, errChanged) || errors.Is(failure, ErrStorage) {
+		return // nobody's fault; the record is as it should be
+	}
+	now := k.clock.Now()
+	t := store.Trouble{
+		Authorization: a.Authorization,
+		Grant:         a.Grant,
+		State:         a.State,
+		Info:          a.Trouble,
+		At:            now,
+	}
+	t.Info.Failures++
+	t.Info.Code = 0
+	t.Info.Message = failure.Error()
+	var api *wxapi.APIError
+	if errors.As(failure, &api) {
+		t.Info.Code = api.Code
+	}
+	share := 0.75 + 0.5*jitter(a.String(), now.String())
+	switch {
+	case !denied(failure):
+		limit := 10 * time.Minute
+		if errors.Is(failure, wxapi.ErrQuota) {
+			limit = time.Hour
+		}
+		t.RefreshAt = now.Add(time.Duration(share * float64(backOff(t.Info.Failures-1, 4*time.Second, limit))))
+	case t.Info.SuspectSince.IsZero():
+		t.Info.SuspectSince = now
+		t.RefreshAt = now.Add(secondLook + time.Duration(2*share*float64(time.Second)))
+	case now.Sub(t.Info.SuspectSince) < secondLook:
+		t.RefreshAt = t.Info.SuspectSince.Add(secondLook + time.Duration(2*share*float64(time.Second)))
+	default:
+		t.State = tuoguan.StateNeedsReauthorization
+		t.RefreshAt = now.Add(time.Duration(share * float64(nextLook(now.Sub(t.Info.SuspectSince)))))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
+	defer cancel()
+	changed, err := k.store.SaveTrouble(ctx, t)
+	if err != nil {
+		k.health.failedToStore(err, now)
+		k.log.Error("trouble with a refresh could not be recorded", "authorizer_appid", a.Authorizer, "error", err)
+		return
+	}
+	k.log.Warn("refresh failed", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "attempt", t.Info.Failures, "errcode", t.Info.Code, "error", failure, "next", t.RefreshAt)
+	if changed && t.State != a.State {
+		k.cache.drop(tuoguan.AuthorizerToken(a.Component, a.Authorizer))
+		k.log.Error("the merchant has to authorize again", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "errcode", t.Info.Code)
+		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State)})
+	}
+}
+
+// nextLook says how long to leave a parked authorizer alone: a false alarm is over
+// within a minute, a dead one costs one look a day.
+func nextLook(suspectFor time.Duration) time.Duration {
+	return max(15*time.Second, min(suspectFor, 24*time.Hour))
+}
