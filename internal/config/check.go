@@ -1,0 +1,203 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/tuoguan/tuoguan"
+)
+
+// MinAPIKeyLength is the least number of characters of an API key.
+const MinAPIKeyLength = 32
+
+var (
+	appIDPattern  = regexp.MustCompile(`^wx[0-9A-Za-z]{16}$`)
+	tokenPattern  = regexp.MustCompile(`^[0-9A-Za-z]{3,32}$`)
+	aesKeyPattern = regexp.MustCompile(`^[0-9A-Za-z]{43}$`)
+)
+
+// IsAppID reports whether text has the form of an AppID.
+func IsAppID(text string) bool { return appIDPattern.MatchString(text) }
+
+// Check returns everything that is wrong with c as [Mistakes], or nil.
+func (c Config) Check() error { return c.check().err() }
+
+func (c Config) check() Mistakes {
+	var m Mistakes
+	m.checkListeners(c)
+	m.checkURL("public.base_url", c.Public.BaseURL, "give the address under which WeChat and browsers reach the public listener, such as https://open.example.com")
+	switch {
+	case c.Storage == "":
+		m.add("storage", "is missing", "say where the data is kept, such as sqlite:///var/lib/tuoguan/tuoguan.db")
+	default:
+		if _, problem := sqlitePath(c.Storage); problem != "" {
+			m.add("storage", problem, "use sqlite:///absolute/path")
+		}
+	}
+	if c.MasterKeyFile == "" {
+		m.add("master_key_file", "is missing", "name a file, such as /etc/tuoguan/master.key; it is made on the first start")
+	}
+
+	if len(c.WeChat.APIBaseURLs) == 0 {
+		m.add("wechat.api_base_urls", "is empty", "remove the key to use WeChat's own")
+	}
+	for i, base := range c.WeChat.APIBaseURLs {
+		m.checkURL("wechat.api_base_urls["+strconv.Itoa(i)+"]", base, "give a base URL such as https://api.weixin.qq.com")
+	}
+	m.checkURL("wechat.mp_base_url", c.WeChat.MPBaseURL, "give a base URL such as https://mp.weixin.qq.com")
+	m.checkURL("wechat.open_base_url", c.WeChat.OpenBaseURL, "give a base URL such as https://open.weixin.qq.com")
+
+	m.checkAPIKey(c.Bootstrap.APIKey)
+	seen := make(map[tuoguan.ComponentAppID]bool)
+	for i, component := range c.Bootstrap.Components {
+		m.addAll(component.check(componentKey(i)))
+		if seen[component.AppID] && component.AppID != "" {
+			m.add(componentKey(i)+"appid", string(component.AppID)+" is listed twice", "remove one of the two")
+		}
+		seen[component.AppID] = true
+	}
+
+	m.checkChoice("log.level", c.Log.Level, "info", "debug")
+	m.checkChoice("log.format", c.Log.Format, "json", "text")
+	return m
+}
+
+// Check returns everything that is wrong with the component as [Mistakes], or nil.
+// The keys are those of the component alone.
+func (c Component) Check() error { return c.check("").err() }
+
+func (c Component) check(at string) Mistakes {
+	var m Mistakes
+	if c.AppID == "" {
+		m.add(at+"appid", "is missing", "copy the AppID from the component's console")
+	} else if !IsAppID(string(c.AppID)) {
+		m.add(at+"appid", "is not an AppID", "copy it from the component's console: wx and 16 letters or digits")
+	}
+	const console = "copy it from the component's console, without spaces: "
+	m.checkSecret(at+"secret", c.Secret, nil, true, console+"the AppSecret")
+	m.checkSecret(at+"token", c.Token, tokenPattern, true, console+"the Token, 3 to 32 letters and digits")
+	m.checkSecret(at+"encoding_aes_key", c.EncodingAESKey, aesKeyPattern, true, console+"the EncodingAESKey, exactly 43 letters and digits")
+	m.checkSecret(at+"previous_token", c.PreviousToken, tokenPattern, false, "give the Token used before, 3 to 32 letters and digits, or remove the key")
+	m.checkSecret(at+"previous_encoding_aes_key", c.PreviousEncodingAESKey, aesKeyPattern, false, "give the EncodingAESKey used before, exactly 43 letters and digits, or remove the key")
+	return m
+}
+
+// SQLitePath returns the path of the database that Storage names.
+func (c Config) SQLitePath() string {
+	path, _ := sqlitePath(c.Storage)
+	return path
+}
+
+func sqlitePath(storage string) (path, problem string) {
+	scheme, rest, ok := strings.Cut(storage, "://")
+	switch {
+	case !ok:
+		return "", "is not a URL"
+	case scheme == "postgres" || scheme == "postgresql" || scheme == "mysql":
+		return "", scheme + " is not supported by this build yet"
+	case scheme != "sqlite":
+		return "", "unknown kind of storage"
+	case strings.ContainsAny(rest, "?#"):
+		return "", "takes no parameters"
+	case !filepath.IsAbs(rest) || strings.HasSuffix(rest, "/"):
+		return "", "does not name a file by its absolute path"
+	}
+	return filepath.Clean(rest), ""
+}
+
+func (m *Mistakes) checkListeners(c Config) {
+	takenBy := make(map[int]string)
+	for _, l := range []struct{ key, address string }{
+		{"public.listen", c.Public.Listen}, {"admin.listen", c.Admin.Listen}, {"gateway.listen", c.Gateway.Listen},
+	} {
+		_, text, err := net.SplitHostPort(l.address)
+		port, err2 := strconv.ParseUint(text, 10, 16)
+		if err != nil || err2 != nil {
+			m.add(l.key, strconv.Quote(l.address)+" is not host:port", "give an address such as 127.0.0.1:8081, or :8080 for all interfaces")
+			continue
+		}
+		if other, taken := takenBy[int(port)]; taken && port != 0 {
+			m.add(l.key, "has the same port as "+other, "choose another port: what is public and what is not never share one")
+		}
+		takenBy[int(port)] = l.key
+	}
+}
+
+func (m *Mistakes) checkURL(key, text, fix string) {
+	if text == "" {
+		m.add(key, "is missing", fix)
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		m.add(key, "is not an absolute URL", fix)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		m.add(key, "has a user, a query or a fragment", fix)
+	case strings.HasSuffix(u.Path, "/"):
+		m.add(key, "ends with a slash", "remove the slash")
+	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http":
+		m.add(key, "is plain http, which is for loopback hosts only", "use https")
+	default:
+		m.add(key, "is neither https nor http", fix)
+	}
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (m *Mistakes) checkAPIKey(key tuoguan.Secret) {
+	const fix = "give at least 32 printable characters without spaces, for example the output of: openssl rand -hex 32"
+	text := key.Reveal()
+	switch {
+	case text == "":
+	case len(text) < MinAPIKeyLength:
+		m.add("bootstrap.api_key", "has "+strconv.Itoa(len(text))+" characters", fix)
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		m.add("bootstrap.api_key", "has spaces or characters that do not fit into a header", fix)
+	}
+}
+
+func (m *Mistakes) checkSecret(key string, value tuoguan.Secret, pattern *regexp.Regexp, required bool, fix string) {
+	text := value.Reveal()
+	switch {
+	case text == "":
+		if required {
+			m.add(key, "is missing", fix)
+		}
+	case strings.ContainsFunc(text, unicode.IsSpace):
+		m.add(key, "has a space or a line break in it", fix)
+	case pattern != nil && !pattern.MatchString(text):
+		m.add(key, "has "+strconv.Itoa(len(text))+" characters or others than letters and digits", fix)
+	}
+}
+
+func (m *Mistakes) checkChoice(key, value string, choices ...string) {
+	for _, choice := range choices {
+		if value == choice {
+			return
+		}
+	}
+	m.add(key, strconv.Quote(value)+" is unknown", "use "+strings.Join(choices, " or "))
+}
+
+// withoutPassword hides the password of a URL.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil {
+		return text
+	}
+	return u.Redacted()
+}

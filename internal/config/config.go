@@ -1,0 +1,299 @@
+// Package config reads, checks and prints the configuration of the server: one
+// struct, filled from a YAML file, then from the environment, then from flags,
+// the later winning. It is the only place that reads the environment.
+//
+// An unknown key is a mistake, and all mistakes are reported at once, each with
+// its key and what to do about it; see [Mistakes].
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/tuoguan/tuoguan"
+)
+
+// EnvPrefix begins the name of every environment variable read: public.listen is
+// TUOGUAN_PUBLIC_LISTEN.
+const EnvPrefix = "TUOGUAN_"
+
+// Config is the configuration of one server. Paths are relative to the working
+// directory of the process.
+type Config struct {
+	// Public is what WeChat and merchants' browsers reach.
+	Public Public `yaml:"public"`
+	// Admin is for operators and for the company's own services. Defaults to 127.0.0.1:8081.
+	Admin Listener `yaml:"admin"`
+	// Gateway is reserved for the gateway. Defaults to 127.0.0.1:8082.
+	Gateway Listener `yaml:"gateway"`
+	// Storage says where the truth is kept: sqlite:///absolute/path. Required.
+	Storage string `yaml:"storage"`
+	// MasterKeyFile holds the key that seals every secret in the storage. It is
+	// made, with mode 0400, on the first start. Required.
+	MasterKeyFile string `yaml:"master_key_file"`
+	// WeChat says where the platform is.
+	WeChat WeChat `yaml:"wechat"`
+	// Bootstrap is applied at every start and changes nothing the second time.
+	Bootstrap Bootstrap `yaml:"bootstrap"`
+	// Log says what is logged, and how.
+	Log Log `yaml:"log"`
+}
+
+// Public configures the public listener.
+type Public struct {
+	// Listen is host:port. Defaults to ":8080".
+	Listen string `yaml:"listen"`
+	// BaseURL is what browsers and WeChat see, without a slash at the end. Its host
+	// is the authorization entry domain set in the component's console. Required;
+	// https, except on a loopback host.
+	BaseURL string `yaml:"base_url"`
+}
+
+// Listener configures a listener.
+type Listener struct {
+	Listen string `yaml:"listen"` // host:port
+}
+
+// WeChat holds the base URLs of the platform. Plain http is for loopback hosts only.
+type WeChat struct {
+	// APIBaseURLs are tried in order of preference. Defaults to
+	// https://api.weixin.qq.com and https://api2.weixin.qq.com.
+	APIBaseURLs []string `yaml:"api_base_urls"`
+	// MPBaseURL has the authorization page for PCs. Defaults to https://mp.weixin.qq.com.
+	MPBaseURL string `yaml:"mp_base_url"`
+	// OpenBaseURL has the authorization page inside WeChat. Defaults to https://open.weixin.qq.com.
+	OpenBaseURL string `yaml:"open_base_url"`
+}
+
+// Bootstrap is what a new installation starts with.
+type Bootstrap struct {
+	// APIKey opens the REST API: at least 32 printable characters. Without one the
+	// REST API refuses everybody.
+	APIKey tuoguan.Secret `yaml:"api_key"`
+	// APIKeyFile is read for APIKey.
+	APIKeyFile string `yaml:"api_key_file"`
+	// Components are added, or changed if they differ from what is stored.
+	Components []Component `yaml:"components"`
+}
+
+// Component is a third-party platform as set in its console. Each secret may be
+// given inline or as the name of a file.
+type Component struct {
+	AppID                      tuoguan.ComponentAppID `yaml:"appid"`
+	Secret                     tuoguan.Secret         `yaml:"secret"`
+	SecretFile                 string                 `yaml:"secret_file"`
+	Token                      tuoguan.Secret         `yaml:"token"`
+	TokenFile                  string                 `yaml:"token_file"`
+	EncodingAESKey             tuoguan.Secret         `yaml:"encoding_aes_key"`
+	EncodingAESKeyFile         string                 `yaml:"encoding_aes_key_file"`
+	PreviousToken              tuoguan.Secret         `yaml:"previous_token"`
+	PreviousTokenFile          string                 `yaml:"previous_token_file"`
+	PreviousEncodingAESKey     tuoguan.Secret         `yaml:"previous_encoding_aes_key"`
+	PreviousEncodingAESKeyFile string                 `yaml:"previous_encoding_aes_key_file"`
+}
+
+// Log configures logging, which goes to standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // info or debug. Defaults to info.
+	Format string `yaml:"format"` // json or text. Defaults to json.
+}
+
+// Default returns the configuration before anything is read. It is not complete:
+// public.base_url, storage and master_key_file have no default.
+func Default() Config {
+	return Config{
+		Public:  Public{Listen: ":8080"},
+		Admin:   Listener{Listen: "127.0.0.1:8081"},
+		Gateway: Listener{Listen: "127.0.0.1:8082"},
+		WeChat: WeChat{
+			APIBaseURLs: []string{"https://api.weixin.qq.com", "https://api2.weixin.qq.com"},
+			MPBaseURL:   "https://mp.weixin.qq.com",
+			OpenBaseURL: "https://open.weixin.qq.com",
+		},
+		Log: Log{Level: "info", Format: "json"},
+	}
+}
+
+// Sources says what the configuration is read from.
+type Sources struct {
+	// File is the YAML file; "" for none.
+	File string
+	// Environ is the environment, as of os.Environ.
+	Environ []string
+	// Flags holds the flags that were set, by key ("log.level").
+	Flags map[string]string
+}
+
+// Load reads the configuration from all sources and checks it. An error holds
+// every mistake found, as [Mistakes]; the configuration returned beside it is then
+// good for nothing but [Config.Redacted].
+func Load(src Sources) (Config, error) {
+	var mistakes Mistakes
+	layers := koanf.New(".")
+	if src.File != "" {
+		mistakes.addAll(loadFile(layers, src.File))
+	}
+	env, unknown := fromEnvironment(src.Environ)
+	mistakes.addAll(unknown)
+	for _, layer := range []map[string]any{env, fromFlags(src.Flags)} {
+		// What a later layer says about a secret replaces all that an earlier one
+		// said, whichever of the two forms was used.
+		for key := range layer {
+			if plain, isFile := strings.CutSuffix(key, "_file"); isFile {
+				layers.Delete(plain)
+			} else {
+				layers.Delete(key + "_file")
+			}
+		}
+		if err := layers.Load(confmap.Provider(layer, "."), nil); err != nil {
+			return Config{}, err
+		}
+	}
+
+	cfg := Default()
+	mistakes.addAll(decode(layers.Raw(), &cfg))
+	cfg.trimSlashes()
+	mistakes.addAll(cfg.readFiles())
+	// What is absent because it could not be read has been reported already.
+	mistakes.addUnlessReported(cfg.check())
+	return cfg, mistakes.err()
+}
+
+func loadFile(layers *koanf.Koanf, name string) Mistakes {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return Mistakes{{Key: "--config", Problem: pathError(err), Fix: "name a YAML file that can be read"}}
+	}
+	if err := layers.Load(rawbytes.Provider(raw), yaml.Parser()); err != nil {
+		return Mistakes{{Key: "--config", Problem: name + " is not valid YAML: " + yamlError(err), Fix: "correct the file"}}
+	}
+	return nil
+}
+
+// yamlError describes a YAML error without quoting the file, which may hold secrets.
+func yamlError(err error) string {
+	text, _, quotes := strings.Cut(err.Error(), "`")
+	if quotes {
+		return "the file has to be a mapping of keys to values"
+	}
+	return strings.TrimPrefix(text, "yaml: ")
+}
+
+// pathError describes a failed file operation without repeating the operation's name.
+func pathError(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return fmt.Sprintf("%s: %v", pe.Path, pe.Err)
+	}
+	return err.Error()
+}
+
+// trimSlashes makes https://open.example.com/ the same as https://open.example.com.
+func (c *Config) trimSlashes() {
+	trim := func(base *string) { *base = strings.TrimSuffix(*base, "/") }
+	trim(&c.Public.BaseURL)
+	trim(&c.WeChat.MPBaseURL)
+	trim(&c.WeChat.OpenBaseURL)
+	for i := range c.WeChat.APIBaseURLs {
+		trim(&c.WeChat.APIBaseURLs[i])
+	}
+}
+
+func fromFlags(flags map[string]string) map[string]any {
+	layer := make(map[string]any, len(flags))
+	for key, value := range flags {
+		layer[key] = value
+	}
+	return layer
+}
+
+// readFiles fills the secrets whose values are in files.
+func (c *Config) readFiles() Mistakes {
+	var mistakes Mistakes
+	read := func(key string, value *tuoguan.Secret, file string) {
+		switch {
+		case file == "":
+			return
+		case !value.IsZero():
+			mistakes.add(key, "is given both inline and as "+key+"_file", "keep one of them")
+			return
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			mistakes.add(key+"_file", pathError(err), "name a file that the server may read")
+			return
+		}
+		text := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+		if text == "" {
+			mistakes.add(key+"_file", file+" is empty", "put the value into it")
+			return
+		}
+		*value = tuoguan.NewSecret(text)
+	}
+	read("bootstrap.api_key", &c.Bootstrap.APIKey, c.Bootstrap.APIKeyFile)
+	for i := range c.Bootstrap.Components {
+		component, at := &c.Bootstrap.Components[i], componentKey(i)
+		read(at+"secret", &component.Secret, component.SecretFile)
+		read(at+"token", &component.Token, component.TokenFile)
+		read(at+"encoding_aes_key", &component.EncodingAESKey, component.EncodingAESKeyFile)
+		read(at+"previous_token", &component.PreviousToken, component.PreviousTokenFile)
+		read(at+"previous_encoding_aes_key", &component.PreviousEncodingAESKey, component.PreviousEncodingAESKeyFile)
+	}
+	return mistakes
+}
+
+func componentKey(i int) string { return fmt.Sprintf("bootstrap.components[%d].", i) }
+
+// Mistake is one thing wrong with a configuration.
+type Mistake struct {
+	Key     string // where: "public.base_url"
+	Problem string // what is wrong; never the value of a secret
+	Fix     string // what to do
+}
+
+func (m Mistake) String() string { return m.Key + ": " + m.Problem + "; " + m.Fix }
+
+// Mistakes are all the things wrong with a configuration.
+type Mistakes []Mistake
+
+// Error lists the mistakes, one per line.
+func (m Mistakes) Error() string {
+	lines := make([]string, len(m))
+	for i, mistake := range m {
+		lines[i] = mistake.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (m *Mistakes) add(key, problem, fix string) {
+	*m = append(*m, Mistake{Key: key, Problem: problem, Fix: fix})
+}
+
+func (m *Mistakes) addAll(more Mistakes) { *m = append(*m, more...) }
+
+// addUnlessReported adds what concerns keys of which nothing has been said yet.
+func (m *Mistakes) addUnlessReported(more Mistakes) {
+	reported := *m
+	for _, mistake := range more {
+		if !slices.ContainsFunc(reported, func(r Mistake) bool {
+			return strings.TrimSuffix(r.Key, "_file") == strings.TrimSuffix(mistake.Key, "_file")
+		}) {
+			*m = append(*m, mistake)
+		}
+	}
+}
+
+func (m Mistakes) err() error {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}

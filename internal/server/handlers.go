@@ -1,0 +1,119 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/tuoguan/tuoguan/internal/admin"
+	"github.com/tuoguan/tuoguan/internal/authorize"
+	"github.com/tuoguan/tuoguan/internal/releasecheck"
+	"github.com/tuoguan/tuoguan/push"
+)
+
+// handlers makes what the two listeners serve.
+func (s *Server) handlers(responder push.Responder) (public, private http.Handler, err error) {
+	s.release = releasecheck.New(releasecheck.Config{
+		Keeper: s.keeper, WeChat: s.keeper.API(), Next: responder, Logger: s.log,
+	})
+	s.pushes, err = push.NewHandler(push.Config{
+		Components: s.keeper, Sink: s.keeper, Accounts: s.keeper, Responder: s.release,
+		Clock: s.clock, Logger: s.log, Observe: s.observePush,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	links, err := authorize.New(authorize.Config{
+		Store: s.store, Keeper: s.keeper, WeChat: s.keeper.API(),
+		BaseURL: s.config.Public.BaseURL, Clock: s.clock, Logger: s.log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	api, err := admin.New(admin.Config{
+		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Metrics: s.metrics.Handler(),
+		Clock: s.clock, Logger: s.log, APIKey: s.config.Bootstrap.APIKey, PublicURL: s.config.Public.BaseURL,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	s.metrics.Watch(s.snapshot)
+
+	mux := http.NewServeMux()
+	mux.Handle("/wx/", s.pushes) // refuses what is not a push, all in the same way
+	links.Register(mux)
+	return s.guard("public", exactPaths(mux)), s.guard("admin", api.Handler()), nil
+}
+
+// exactPaths answers 404 where the mux would redirect to a tidier path: nothing of
+// ours is reached through one, and WeChat follows no redirects.
+func exactPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tidy := path.Clean(r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/") && tidy != "/" {
+			tidy += "/"
+		}
+		if tidy != r.URL.Path {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// guard counts requests and outlives a panic in one of them. What was thrown may
+// quote a secret, so only its type is logged.
+func (s *Server) guard(listener string, next http.Handler) http.Handler {
+	counted := s.metrics.Count(listener, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch thrown := recover(); thrown {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(thrown)
+			default:
+				s.log.ErrorContext(r.Context(), "panic", "listener", listener, "route", r.Pattern, "type", fmt.Sprintf("%T", thrown), "stack", string(debug.Stack()))
+				http.Error(w, "internal error", http.StatusInternalServerError)
+			}
+		}()
+		counted.ServeHTTP(w, r)
+	})
+}
+
+// publicServer bounds every phase of a request from the internet. WeChat gives up
+// after five seconds; a merchant who comes back waits a little longer.
+func (s *Server) publicServer(handler http.Handler) *http.Server {
+	server := s.newServer(handler)
+	server.ReadHeaderTimeout = 2 * time.Second
+	server.ReadTimeout = 4 * time.Second
+	server.WriteTimeout = 20 * time.Second
+	server.IdleTimeout = 75 * time.Second
+	server.MaxHeaderBytes = 16 << 10
+	return server
+}
+
+// adminServer leaves room for a caller who waits for a refresh.
+func (s *Server) adminServer(handler http.Handler) *http.Server {
+	server := s.newServer(handler)
+	server.ReadHeaderTimeout = 5 * time.Second
+	server.ReadTimeout = 10 * time.Second
+	server.WriteTimeout = 45 * time.Second
+	server.IdleTimeout = 120 * time.Second
+	server.MaxHeaderBytes = 32 << 10
+	return server
+}
+
+func (s *Server) newServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      handler,
+		Protocols:                    protocols,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/keeper"
+	"github.com/tuoguan/tuoguan/push"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+// problems returns what is wrong now and what to do about it.
+func (s *Server) problems(ctx context.Context) []obs.Problem {
+	var problems []obs.Problem
+	for _, p := range s.keeper.Health(ctx) {
+		shown := obs.Problem{
+			Code: p.Code, Component: string(p.Component), Message: p.Message, Since: p.Since.UTC(), Blocking: p.Blocking,
+		}
+		eventURL := s.config.Public.BaseURL + "/wx/" + shown.Component + "/event"
+		switch p.Code {
+		case "store_unavailable":
+			shown.Action = "look for a full or failing disk under " + s.config.SQLitePath() + "; once there is room it goes on by itself, after a failed sync it has to be restarted"
+			shown.ActionChinese = "检查 " + s.config.SQLitePath() + " 所在磁盘是否已满或损坏；腾出空间后自动恢复，若为同步失败则需重启"
+		case "token_unsaved":
+			shown.Action = "do not stop the server before the storage works again"
+			shown.ActionChinese = "存储恢复之前请勿停止服务"
+		case "ticket_missing":
+			shown.Action = "set the authorization event URL in the component's console to " + eventURL + " and wait ten minutes; if none comes, run: tuoguan doctor"
+			shown.ActionChinese = "在开放平台控制台将授权事件接收 URL 设为 " + eventURL + " 并等待十分钟；仍未收到请运行 tuoguan doctor"
+		case "ticket_overdue":
+			shown.Action = "check that WeChat reaches " + eventURL + "; run: tuoguan doctor"
+			shown.ActionChinese = "检查微信能否访问 " + eventURL + "；可运行 tuoguan doctor"
+		case "component_token_failing":
+			shown.Action = "do what the message says; run tuoguan doctor for the IP whitelist and the AppSecret"
+			shown.ActionChinese = "按提示处理；可运行 tuoguan doctor 检查 IP 白名单与 AppSecret"
+		}
+		problems = append(problems, shown)
+	}
+	if status, err := s.keeper.Status(ctx); err == nil && len(status.Components) == 0 {
+		problems = append(problems, obs.Problem{
+			Code: "component_missing", Message: "no component is kept here yet", Since: s.clock.Now().UTC(),
+			Action:        "add one under bootstrap.components and start again, or with POST /v1/components",
+			ActionChinese: "在 bootstrap.components 中添加后重启，或调用 POST /v1/components",
+		})
+	}
+	return problems
+}
+
+// snapshot is what the gauges show.
+func (s *Server) snapshot(ctx context.Context) (obs.Snapshot, error) {
+	status, err := s.keeper.Status(ctx)
+	if err != nil {
+		return obs.Snapshot{}, err
+	}
+	now := s.clock.Now()
+	snapshot := obs.Snapshot{Problems: make(map[string]int)}
+	for _, c := range status.Components {
+		shown := obs.ComponentSnapshot{AppID: string(c.AppID), TicketAge: -time.Second, Authorizers: make(map[string]int64)}
+		if !c.TicketReceivedAt.IsZero() {
+			shown.TicketAge = now.Sub(c.TicketReceivedAt)
+		}
+		if !c.TokenExpiresAt.IsZero() {
+			shown.TokenExpiresIn = c.TokenExpiresAt.Sub(now)
+		}
+		for state, count := range c.Authorizers {
+			shown.Authorizers[string(state)] = count
+		}
+		snapshot.Components = append(snapshot.Components, shown)
+	}
+	for _, p := range s.keeper.Health(ctx) {
+		snapshot.Problems[p.Code]++
+	}
+	return snapshot, nil
+}
+
+func (s *Server) observePush(o push.Observation) {
+	url := "unknown" // refused before it was opened
+	switch {
+	case o.Push != nil && o.Push.Authorizer == "":
+		url = "event"
+	case o.Push != nil:
+		url = "message"
+	}
+	outcome := string(o.Result)
+	if o.Result == push.Refused {
+		outcome += "_" + string(o.Reason)
+	}
+	s.metrics.Push(url, outcome, o.Latency)
+}
+
+func (s *Server) observeOperation(o keeper.Observation) {
+	s.metrics.Operation(o.Kind, o.Result, o.Duration)
+}
+
+func (s *Server) observeCall(e wxapi.Exchange) {
+	result := "ok"
+	var refusal *wxapi.APIError
+	switch {
+	case errors.As(e.Err, &refusal):
+		result = "refused"
+		s.metrics.Refusal(refusal.Code, refusal.Explain().Known)
+	case e.Err != nil:
+		result = "unanswered"
+	}
+	s.metrics.Call(e.Op, result, e.Duration)
+}
