@@ -1,0 +1,373 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/internal/seal"
+	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/store/sqlite"
+	"github.com/tuoguan/tuoguan/wxapi"
+)
+
+const (
+	// clockWarning and clockFailure are how far our clock may be off: pushes with a
+	// timestamp further than ten minutes from it are refused.
+	clockWarning = 30 * time.Second
+	clockFailure = 5 * time.Minute
+
+	ticketWarning = 30 * time.Minute // WeChat pushes one every ten minutes
+	ticketFailure = 12 * time.Hour   // and it is good for twelve hours
+)
+
+// masterKey looks at the file, without reading it.
+func (d *doctor) masterKey() {
+	const name = "master key"
+	path, data := d.cfg.MasterKeyFile, d.cfg.SQLitePath()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && exists(data):
+		d.add(name, checkFailed, path+" is missing, and the data cannot be read without it", path+" 不存在，数据无法读取").
+			advise("put the file back from its backup", "从备份恢复该文件")
+	case errors.Is(err, fs.ErrNotExist):
+		d.add(name, checkOK, path+" is not there yet; it is made on the first start", path+" 尚不存在，首次启动时创建")
+	case err != nil:
+		d.add(name, checkFailed, err.Error(), err.Error()).advise("let the user of the server read it", "使运行服务的用户可以读取")
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		d.add(name, checkFailed, fmt.Sprintf("%s may be read by others (mode %#o)", path, info.Mode().Perm()), fmt.Sprintf("%s 可被其他用户读取（权限 %#o）", path, info.Mode().Perm())).
+			advise("chmod 400 "+path, "chmod 400 "+path)
+	case filepath.Dir(path) == filepath.Dir(data):
+		d.add(name, checkWarning, path+" lies beside the data: whoever copies the directory has both", path+" 与数据在同一目录，复制该目录即可解密").
+			advise("keep it elsewhere, and back it up apart from the data", "存放到其他位置，并与数据分开备份")
+	default:
+		d.add(name, checkOK, path, path)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// server finds out whether the server runs.
+func (d *doctor) server(ctx context.Context) {
+	d.client = newClient("http://"+dialable(d.cfg.Admin.Listen), d.cfg.Bootstrap.APIKey)
+	d.client.http.Timeout = 5 * time.Second
+	var alive struct{ Status string }
+	d.running = d.client.call(ctx, http.MethodGet, "/healthz", nil, &alive) == nil && alive.Status == "alive"
+	if d.running {
+		d.add("server", checkOK, "runs at "+d.client.base, "运行于 "+d.client.base)
+		return
+	}
+	d.add("server", checkSkipped, "does not run at "+d.client.base, "未在 "+d.client.base+" 运行")
+}
+
+// dialable turns an address to listen on into one to connect to.
+func dialable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// storage asks the running server, or makes a durable write of its own.
+func (d *doctor) storage(ctx context.Context) {
+	const name = "storage"
+	path := d.cfg.SQLitePath()
+	fail := func(err error) {
+		d.add(name, checkFailed, err.Error(), err.Error()).
+			advise("look for a full, failing or read-only disk, and at the owner of the file", "检查磁盘是否已满、损坏或只读，以及文件属主")
+	}
+	if d.running {
+		var health obs.Health
+		err := d.client.call(ctx, http.MethodGet, "/readyz", nil, &health)
+		if err != nil || health.Status != "ready" {
+			fail(errors.New("the server cannot store pushes at present"))
+			return
+		}
+		d.add(name, checkOK, "the server stores what it is told", "服务可正常写入")
+		return
+	}
+	if !exists(path) {
+		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+			d.add(name, checkWarning, filepath.Dir(path)+" is not there yet; it is made on the first start", filepath.Dir(path)+" 尚不存在，首次启动时创建")
+			return
+		}
+		d.add(name, checkOK, path+" is not there yet; it is made on the first start", path+" 尚不存在，首次启动时创建")
+		return
+	}
+	if !exists(d.cfg.MasterKeyFile) {
+		return // reported by masterKey; making a new one would not help
+	}
+	key, err := seal.LoadOrCreate(d.cfg.MasterKeyFile)
+	if err != nil {
+		fail(err)
+		return
+	}
+	cipher, err := seal.New(key)
+	if err != nil {
+		fail(err)
+		return
+	}
+	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path, Cipher: cipher})
+	if err != nil {
+		fail(err)
+		return
+	}
+	d.store = opened
+	began := time.Now()
+	if err := d.store.Probe(ctx); err != nil {
+		fail(err)
+		return
+	}
+	took := time.Since(began).Round(100 * time.Microsecond).String()
+	d.add(name, checkOK, path+": a durable write took "+took, path+"：一次持久写入用时 "+took)
+}
+
+// components returns the components to look at: those configured, and those stored.
+func (d *doctor) components(ctx context.Context) ([]store.Component, error) {
+	var components []store.Component
+	for _, c := range d.cfg.Bootstrap.Components {
+		components = append(components, store.Component{AppID: c.AppID, Secret: c.Secret})
+	}
+	if d.store != nil {
+		stored, err := d.store.Components(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range stored {
+			if !slices.ContainsFunc(components, func(other store.Component) bool { return other.AppID == c.AppID }) {
+				components = append(components, c)
+			}
+		}
+	}
+	if d.running && !d.cfg.Bootstrap.APIKey.IsZero() {
+		var found struct{ Items []componentItem }
+		if err := d.client.call(ctx, http.MethodGet, "/v1/components", nil, &found); err != nil {
+			d.add("api key", checkFailed, err.Error(), err.Error()).
+				advise("restart the server after a change of bootstrap.api_key", "修改 bootstrap.api_key 后需重启服务")
+		}
+		d.known = found.Items
+	}
+	if len(components) == 0 && len(d.known) == 0 {
+		d.add("components", checkWarning, "there is none yet", "尚未登记第三方平台").
+			advise("add one under bootstrap.components, or with POST /v1/components", "在 bootstrap.components 中添加，或调用 POST /v1/components")
+	}
+	return components, nil
+}
+
+// clock compares our clock with WeChat's.
+func (d *doctor) clock(ctx context.Context) {
+	const name = "clock"
+	var last error
+	for _, base := range d.cfg.WeChat.APIBaseURLs {
+		began := time.Now()
+		date, err := serverDate(ctx, base)
+		if err != nil {
+			last = err
+			continue
+		}
+		// The header is cut to the second, and was written some time during the call.
+		off := date.Add(500 * time.Millisecond).Sub(began.Add(time.Since(began) / 2)).Round(time.Second)
+		switch {
+		case off.Abs() > clockFailure:
+			d.add(name, checkFailed, fmt.Sprintf("is %v away from WeChat's: its pushes look too old or too new and are refused", off.Abs()), fmt.Sprintf("与微信相差 %v，推送会因时间戳被拒绝", off.Abs())).
+				advise("synchronize the clock (NTP)", "同步系统时间（NTP）")
+		case off.Abs() > clockWarning:
+			d.add(name, checkWarning, fmt.Sprintf("is %v away from WeChat's", off.Abs()), fmt.Sprintf("与微信相差 %v", off.Abs())).
+				advise("synchronize the clock (NTP)", "同步系统时间（NTP）")
+		default:
+			d.add(name, checkOK, "agrees with WeChat's", "与微信一致")
+		}
+		return
+	}
+	d.add(name, checkFailed, "WeChat's API cannot be reached: "+last.Error(), "无法访问微信接口："+last.Error()).
+		advise("let the server reach "+strings.Join(d.cfg.WeChat.APIBaseURLs, ", ")+" (DNS, firewall, proxy)", "放通对 "+strings.Join(d.cfg.WeChat.APIBaseURLs, "、")+" 的访问（DNS、防火墙、代理）")
+}
+
+func serverDate(ctx context.Context, base string) (time.Time, error) {
+	response, err := fetch(ctx, http.MethodGet, base+"/")
+	if err != nil {
+		return time.Time{}, err
+	}
+	return http.ParseTime(response.header.Get("Date"))
+}
+
+// credentials asks WeChat for a component token with a ticket that cannot be right.
+// How it refuses tells what it thinks of everything else, and no token is made.
+func (d *doctor) credentials(ctx context.Context, component store.Component) {
+	name := "whitelist, secret"
+	api, err := wxapi.New(wxapi.Config{
+		BaseURLs: d.cfg.WeChat.APIBaseURLs, MPBaseURL: d.cfg.WeChat.MPBaseURL, OpenBaseURL: d.cfg.WeChat.OpenBaseURL,
+		Timeout: 8 * time.Second,
+	})
+	if err != nil {
+		d.add(name, checkFailed, err.Error(), err.Error())
+		return
+	}
+	defer api.CloseIdleConnections()
+	_, err = api.CreateComponentToken(ctx, component.AppID, component.Secret, tuoguan.NewSecret("ticket@@@doctor"))
+	id := string(component.AppID)
+	var refusal *wxapi.APIError
+	switch {
+	case errors.Is(err, wxapi.ErrTicketInvalid):
+		d.add(name, checkOK, id+": WeChat takes calls from this address", id+"：微信接受来自本机的调用")
+	case errors.As(err, &refusal):
+		explanation := refusal.Explain()
+		check := d.add(name, checkFailed, fmt.Sprintf("%s: errcode %d, %s", id, refusal.Code, explanation.Meaning), fmt.Sprintf("%s：错误码 %d，%s", id, refusal.Code, explanation.MeaningChinese))
+		check.advise(explanation.Action, explanation.ActionChinese)
+		if ip := refusal.ClientIP(); ip.IsValid() {
+			check.advise("add "+ip.String()+", the address that WeChat sees, to the IP whitelist in the component's console", "将微信看到的出口 IP "+ip.String()+" 加入第三方平台控制台的 IP 白名单")
+		}
+	case err != nil:
+		d.add(name, checkWarning, id+": "+err.Error(), id+"："+err.Error()).advise("try again", "请重试")
+	default:
+		d.add(name, checkWarning, id+": WeChat takes any ticket; is this the real one?", id+"：微信接受了无效的 ticket，请确认接口地址")
+	}
+}
+
+// ticket tells how old the newest verify ticket is.
+func (d *doctor) ticket(ctx context.Context, id tuoguan.ComponentAppID) {
+	const name = "ticket"
+	received := time.Time{}
+	switch {
+	case d.running:
+		i := slices.IndexFunc(d.known, func(c componentItem) bool { return c.AppID == string(id) })
+		if i < 0 {
+			d.add(name, checkSkipped, string(id)+": the running server does not say", string(id)+"：运行中的服务未提供")
+			return
+		}
+		if at := d.known[i].TicketReceivedAt; at != nil {
+			received = *at
+		}
+	case d.store != nil:
+		tickets, err := d.store.Tickets(ctx, id)
+		if err != nil {
+			d.add(name, checkFailed, err.Error(), err.Error())
+			return
+		}
+		if len(tickets) > 0 {
+			received = tickets[0].ReceivedAt
+		}
+	default:
+		d.add(name, checkSkipped, string(id)+": nothing is stored yet", string(id)+"：尚无数据")
+		return
+	}
+	eventURL := d.cfg.Public.BaseURL + "/wx/" + string(id) + "/event"
+	const action, actionZh = "set the authorization event URL in the component's console to %s, keep the server running, and wait ten minutes", "在控制台将授权事件接收 URL 设为 %s，保持服务运行并等待十分钟"
+	age := time.Since(received).Round(time.Second)
+	switch {
+	case received.IsZero():
+		d.add(name, checkFailed, string(id)+": none has arrived yet", string(id)+"：尚未收到").advise(fmt.Sprintf(action, eventURL), fmt.Sprintf(actionZh, eventURL))
+	case age > ticketFailure:
+		d.add(name, checkFailed, fmt.Sprintf("%s: the newest is %v old and has expired", id, age), fmt.Sprintf("%s：最近一次在 %v 前，已过期", id, age)).advise(fmt.Sprintf(action, eventURL), fmt.Sprintf(actionZh, eventURL))
+	case age > ticketWarning:
+		d.add(name, checkWarning, fmt.Sprintf("%s: the newest is %v old, one is due every ten minutes", id, age), fmt.Sprintf("%s：最近一次在 %v 前，正常为每十分钟一次", id, age)).advise(fmt.Sprintf(action, eventURL), fmt.Sprintf(actionZh, eventURL))
+	default:
+		d.add(name, checkOK, fmt.Sprintf("%s: received %v ago", id, age), fmt.Sprintf("%s：%v 前收到", id, age))
+	}
+}
+
+// public goes to the public address as WeChat and a browser would, though from here.
+func (d *doctor) public(ctx context.Context, components []store.Component) {
+	const name = "public address"
+	base := d.cfg.Public.BaseURL
+	if u, err := url.Parse(base); err == nil && u.Port() != "" && u.Port() != "80" && u.Port() != "443" {
+		d.add(name, checkWarning, base+" names a port; WeChat pushes to 80 and 443 only", base+" 含端口；微信只向 80 与 443 端口推送").
+			advise("use a reverse proxy on 443", "使用 443 端口的反向代理")
+	}
+	if !d.running {
+		d.add(name, checkSkipped, "start the server to have "+base+" tried", "启动服务后再检查 "+base)
+		return
+	}
+	fail := func(detail, detailZh string) {
+		d.add(name, checkFailed, detail, detailZh).
+			advise("let "+base+" lead to the public listener ("+d.cfg.Public.Listen+") unchanged: DNS, certificate, firewall, reverse proxy", "使 "+base+" 原样转发到公网监听 "+d.cfg.Public.Listen+"：检查 DNS、证书、防火墙与反向代理")
+	}
+	var random [8]byte
+	_, _ = rand.Read(random[:])
+	entry, err := fetch(ctx, http.MethodGet, base+"/authorize/doctor-"+hex.EncodeToString(random[:]))
+	switch {
+	case err != nil:
+		fail(base+": "+err.Error(), base+"："+err.Error())
+		return
+	case entry.status != http.StatusNotFound || !strings.Contains(entry.body, `name="generator" content="tuoguan"`):
+		fail(fmt.Sprintf("%s answers %d, and it is not this server that answers", base, entry.status), fmt.Sprintf("%s 返回 %d，应答者并非本服务", base, entry.status))
+		return
+	}
+	for _, component := range components {
+		event := base + "/wx/" + string(component.AppID) + "/event"
+		answer, err := fetch(ctx, http.MethodPost, event)
+		if err != nil || answer.status != http.StatusForbidden {
+			fail(event+" does not reach the intake of pushes", event+" 未到达推送接收入口")
+			return
+		}
+	}
+	d.add(name, checkOK, base+" leads here", base+" 可达")
+	if !entry.certificateEnds.IsZero() {
+		left := time.Until(entry.certificateEnds)
+		days := int(left / (24 * time.Hour))
+		if days < 14 {
+			d.add("certificate", checkWarning, fmt.Sprintf("ends in %d days", days), fmt.Sprintf("%d 天后过期", days)).advise("renew it", "更新证书")
+		} else {
+			d.add("certificate", checkOK, fmt.Sprintf("good for %d days", days), fmt.Sprintf("有效期剩余 %d 天", days))
+		}
+	}
+}
+
+// answer is what a plain request got.
+type answer struct {
+	status          int
+	header          http.Header
+	body            string
+	certificateEnds time.Time
+}
+
+// fetch makes one plain request, following no redirects.
+func fetch(ctx context.Context, method, address string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	request.Header.Set("User-Agent", "tuoguan-doctor")
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: response.StatusCode, header: response.Header, body: string(body)}
+	if response.TLS != nil && len(response.TLS.PeerCertificates) > 0 {
+		a.certificateEnds = response.TLS.PeerCertificates[0].NotAfter
+	}
+	return a, nil
+}

@@ -1,0 +1,206 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tuoguan/tuoguan/internal/cli"
+	"github.com/tuoguan/tuoguan/simulator"
+	"github.com/tuoguan/tuoguan/simulator/simtest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tuoguan": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			os.Exit(cli.Main(ctx, cli.Process{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr}))
+		},
+	})
+}
+
+const apiKey = "0123456789abcdef0123456789abcdef"
+
+// TestScripts runs the commands as a user would, against the simulator. Beside the
+// usual commands of testscript there are:
+//
+//	exits CODE COMMAND…   runs it and demands the exit code
+//	answers URL           waits until the address answers 200
+//	ticket                has WeChat push a verify ticket
+//	fill                  has it push tickets until one is not taken
+//	says URL STATUS TEXT  demands an answer
+//	scan FILE             opens the link in the file and authorizes; sets $ACCOUNT
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	sim := simtest.Start(t, simulator.Config{Seed: 1})
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               func(env *testscript.Env) error { return prepare(env, sim) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"answers": answers,
+			"ticket": func(ts *testscript.TestScript, _ bool, _ []string) {
+				result, err := sim.PushTicket(context.Background(), ts.Getenv("COMPONENT"))
+				ts.Check(err)
+				if !result.Accepted {
+					ts.Fatalf("the ticket was answered %+v", result.Attempts)
+				}
+			},
+			"fill": func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
+			"says": says,
+			"scan": func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
+		},
+	})
+}
+
+// prepare gives a script ports, a component of the simulator and a configuration.
+func prepare(env *testscript.Env, sim *simtest.Sim) error {
+	ports := make([]string, 2)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = l.Close() }()
+		ports[i] = l.Addr().String()
+	}
+	component := simtest.Component(env.WorkDir, "http://"+ports[0])
+	if _, err := sim.AddComponent(component); err != nil {
+		return err
+	}
+	env.Setenv("PUBLIC", "http://"+ports[0])
+	env.Setenv("ADMIN", "http://"+ports[1])
+	env.Setenv("SIM", sim.URL)
+	env.Setenv("COMPONENT", component.AppID)
+	env.Setenv("SECRET", component.Secret)
+	env.Setenv("HOME", env.WorkDir)
+	text := fmt.Sprintf(`public: {listen: %q, base_url: %q}
+admin: {listen: %q}
+gateway: {listen: "127.0.0.1:0"}
+storage: sqlite://%s/data/tuoguan.db
+master_key_file: %s/master.key
+wechat: {api_base_urls: [%q], mp_base_url: %[6]q, open_base_url: %[6]q}
+bootstrap:
+  api_key_file: %[7]s/api.key
+  components:
+    - {appid: %[8]s, secret_file: %[7]s/secret, token: %[9]q, encoding_aes_key: %[10]q}
+`, ports[0], "http://"+ports[0], ports[1], env.WorkDir, env.WorkDir, sim.URL, env.WorkDir, component.AppID, component.Token, component.EncodingAESKey)
+	for name, content := range map[string]string{"config.yaml": text, "api.key": apiKey + "\n", "secret": component.Secret + "\n"} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func answers(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		response, err := http.Get(args[0])
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not answer", args[0])
+		}
+	}
+}
+
+// fill pushes until the server cannot store any more.
+func fill(ts *testscript.TestScript, sim *simtest.Sim) {
+	for range 2000 {
+		result, err := sim.PushTicket(context.Background(), ts.Getenv("COMPONENT"))
+		ts.Check(err)
+		if !result.Accepted {
+			return
+		}
+	}
+	ts.Fatalf("the disk does not fill")
+}
+
+func says(ts *testscript.TestScript, _ bool, args []string) {
+	response, err := http.Get(args[0])
+	ts.Check(err)
+	defer func() { _ = response.Body.Close() }()
+	raw, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if strconv.Itoa(response.StatusCode) != args[1] || !strings.Contains(string(raw), args[2]) {
+		ts.Fatalf("%s answers %d: %s", args[0], response.StatusCode, raw)
+	}
+}
+
+var loginPage = regexp.MustCompile(`href="([^"]*/cgi-bin/componentloginpage\?[^"]*)"`)
+
+func scan(ts *testscript.TestScript, sim *simtest.Sim, args []string) {
+	link := strings.TrimSpace(ts.ReadFile(args[0]))
+	found := loginPage.FindStringSubmatch(get(ts, link, ""))
+	if found == nil {
+		ts.Fatalf("the entry page does not lead to WeChat")
+	}
+	login, err := url.Parse(html.UnescapeString(found[1]))
+	ts.Check(err)
+	get(ts, login.String(), link)
+	account, err := sim.AddAccount(simulator.Account{Kind: simulator.OfficialAccount, NickName: "Tea House"})
+	ts.Check(err)
+	result, err := sim.Authorize(context.Background(), account.AppID, simulator.AuthorizeRequest{
+		ComponentAppID: ts.Getenv("COMPONENT"), PreAuthCode: login.Query().Get("pre_auth_code"),
+	})
+	ts.Check(err)
+	get(ts, result.RedirectURL, "")
+	ts.Setenv("ACCOUNT", account.AppID)
+}
+
+func get(ts *testscript.TestScript, address, referer string) string {
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	ts.Check(err)
+	r.Header.Set("Referer", referer)
+	response, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer func() { _ = response.Body.Close() }()
+	raw, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if response.StatusCode != http.StatusOK {
+		ts.Fatalf("%s answers %d: %s", address, response.StatusCode, raw)
+	}
+	return string(raw)
+}

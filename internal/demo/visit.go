@@ -1,0 +1,97 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// visit prints the links that a person opens next, and tells what happens.
+func (s *stage) visit(ctx context.Context) error {
+	j := s.journey()
+	out := s.options.Out
+	if err := s.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := eventually(ctx, patience, func(ctx context.Context) error {
+		_, err := j.push(ctx, "/components/"+j.component+"/ticket", nil)
+		return err
+	}); err != nil {
+		return err
+	}
+	link, err := j.newLink(ctx)
+	if err != nil {
+		return err
+	}
+	control := j.control.base
+	fmt.Fprintf(out, `
+托管演示已就绪 · The demo is ready (faults: %[1]s, seed %[2]d)
+
+  1  打开授权链接,用模拟手机“扫码”并确认 · Open the authorization link, "scan" and confirm:
+         %[3]s
+  2  看状态 · See the state:
+         %[4]s/
+  3  作为用户给该账号发消息 · Write to the account as a user:
+         curl -d '{"from":"oUser1","type":"text","content":"hello"}' %[5]s/accounts/%[6]s/messages
+  4  让两小时过去,看令牌提前刷新 · Let time pass and see the token refreshed ahead of its end:
+         curl -d '{"advance":"90m"}' %[5]s/clock
+  5  取令牌 · Get a token:
+         curl -H "Authorization: Bearer %[7]s" %[4]s/v1/authorizers/%[6]s/access-token
+  6  全网发布检测 · The release check:
+         curl -X POST %[5]s/components/%[8]s/release-check
+
+  日志 · Log: %[9]s        Ctrl-C 结束 · ends the demo
+
+`, s.options.Faults, s.options.Seed, link, j.admin.base, control, merchant, j.rest.key, j.component, s.logFile.Name())
+	return s.narrate(ctx, j)
+}
+
+func (j *journey) newLink(ctx context.Context) (string, error) {
+	err := j.rest.call(ctx, http.MethodPost, "/v1/authorization-links", map[string]any{
+		"component_appid": j.component, "reference": "visitor", "auth_type": 3,
+	}, &j.link)
+	return j.link.URL, err
+}
+
+// narrate prints what is going on between the two sides until ctx ends.
+func (s *stage) narrate(ctx context.Context, j *journey) error {
+	ticker := time.NewTicker(300 * time.Millisecond)
+	defer ticker.Stop()
+	seen := make(map[string]string)
+	last := uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for _, e := range s.sim.Journal(last, 1000) {
+			last = e.Seq
+			if text := tell(e); text != "" {
+				fmt.Fprintf(s.options.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), text)
+			}
+		}
+		var list struct {
+			Items []struct {
+				AppID    string `json:"appid"`
+				State    string `json:"state"`
+				NickName string `json:"nick_name"`
+			} `json:"items"`
+		}
+		if err := j.rest.call(ctx, http.MethodGet, "/v1/authorizers", nil, &list); err != nil {
+			continue
+		}
+		for _, a := range list.Items {
+			if state := a.NickName + " " + a.State; seen[a.AppID] != state {
+				seen[a.AppID] = state
+				fmt.Fprintf(s.options.Out, "%s  Tuoguan: %s (%s) is %s\n", time.Now().Format(time.TimeOnly), a.AppID, a.NickName, a.State)
+				if a.State == "active" {
+					if link, err := j.newLink(ctx); err == nil {
+						fmt.Fprintf(s.options.Out, "          another link, for another account or another set of permissions: %s\n", link)
+					}
+				}
+			}
+		}
+	}
+}
