@@ -1,0 +1,193 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrow says what the packages of one directory may import besides the standard
+// library: packages of this module, and modules from elsewhere. A line may stand
+// here before its package does; a package without a line is an error.
+type arrow struct {
+	from    string   // path below the module; "" is the root
+	to      []string // packages of this module, likewise
+	outside []string // import path prefixes of other modules
+	why     string   // printed with every edge that is missing from to and outside
+}
+
+const root = ""
+
+var arrows = []arrow{
+	{from: root,
+		why: "the root is vocabulary: nobody may inherit a dependency by naming an AppID"},
+	{from: "wxcrypt",
+		why: "wxcrypt is the codec that others may want alone: standard library only, not even the root"},
+	{from: "wxapi", to: []string{root},
+		why: "wxapi is WeChat's API and nothing of ours: whoever keeps the tokens comes in by TokenSource"},
+	{from: "push", to: []string{root, "wxcrypt"},
+		why: "push hands over by Sink and never calls the platform before it has answered"},
+	{from: "store", to: []string{root},
+		why: "store is a contract: implementations and users both point at it, it points at neither"},
+	{from: "store/storetest", to: []string{root, "store"},
+		why: "one suite judges every store by the contract alone"},
+	{from: "store/memory", to: []string{root, "store"},
+		why: "a store knows the contract and its own engine"},
+	{from: "store/sqlite", to: []string{root, "store", "internal/sqlkit"}, outside: []string{"modernc.org/sqlite"},
+		why: "a driver is imported by its own store and by nobody else"},
+	{from: "keeper", to: []string{root, "wxapi", "push", "store", "wxcrypt"}, outside: []string{"golang.org/x/sync"},
+		why: "keeper works on any store and on any platform, the real one or the simulated"},
+	{from: "simulator", to: []string{root, "wxcrypt"}, outside: []string{"github.com/boombuler/barcode"},
+		why: "the simulator is written from WeChat's documentation; sharing wire structs or tables with the client would hide the client's mistakes"},
+	{from: "simulator/simtest", to: []string{"simulator"},
+		why: "helpers over the simulator serve tests of any client, ours among others"},
+
+	{from: "internal/sqlkit",
+		why: "what the SQL stores share works on database/sql alone and knows neither a driver nor our records"},
+	{from: "internal/seal", to: []string{root, "store"},
+		why: "encryption at rest is a change of constructor: it knows the seam in store and nothing that uses it"},
+	{from: "internal/page",
+		why: "pages are rendered from what they are given, for merchants and for operators alike"},
+	{from: "internal/config", to: []string{root}, outside: []string{"github.com/knadh/koanf"},
+		why: "configuration is data; what is built from it is built in internal/server"},
+	{from: "internal/obs", outside: []string{"github.com/prometheus/client_golang"},
+		why: "logs, metrics and health know nothing of what they observe; internal/server feeds them"},
+	{from: "internal/authorize", to: []string{root, "keeper", "store", "wxapi", "internal/page"},
+		outside: []string{"golang.org/x/time"},
+		why:     "the pages a merchant sees stand on the keeper; they know no other face of the server"},
+	{from: "internal/releasecheck", to: []string{root, "keeper", "push", "wxapi", "store"},
+		why: "the answers of the release check stand before the keeper as a Sink"},
+	{from: "internal/admin", to: []string{root, "keeper", "store", "wxapi", "internal/authorize", "internal/config", "internal/obs", "internal/page"},
+		why: "REST handlers translate between HTTP and the keeper; they build nothing"},
+	{from: "internal/server", to: []string{
+		root, "wxapi", "push", "store", "store/sqlite", "keeper",
+		"internal/seal", "internal/config", "internal/obs", "internal/authorize", "internal/releasecheck", "internal/admin",
+	}, outside: []string{"golang.org/x/sync"},
+		why: "the server is the one place that builds everything, for production: the simulator has no business in it"},
+	{from: "internal/demo", to: []string{root, "push", "simulator", "internal/server", "internal/config", "internal/obs"},
+		outside: []string{"github.com/spf13/cobra"},
+		why:     "the demo is the one place where server and simulator meet"},
+	{from: "internal/cli", to: []string{
+		root, "store", "store/sqlite", "wxapi", "internal/server", "internal/admin", "internal/config", "internal/obs", "internal/seal",
+	}, outside: []string{"github.com/spf13/cobra", "go.yaml.in/yaml/v3"},
+		why: "commands translate between a shell and the server, and the doctor opens the storage where no server runs; the demo is added in cmd/tuoguan"},
+	{from: "internal/archtest",
+		why: "it reads the tree and must hold whatever the tree is"},
+
+	{from: "cmd/tuoguan", to: []string{"internal/cli", "internal/demo"},
+		why: "main is signals and exit codes"},
+	{from: "cmd/wxsim", to: []string{"simulator"}, outside: []string{"github.com/spf13/cobra", "go.yaml.in/yaml/v3"},
+		why: "wxsim is the simulator alone"},
+}
+
+// barriers are edges that may not exist by any detour either.
+var barriers = []struct {
+	from, to, why string
+}{
+	{"simulator", "wxapi", "a simulator that shares the client's structs agrees with the client's mistakes"},
+	{"simulator", "push", "the simulator builds pushes from the documentation, not with the parser under test"},
+	{"simulator", "keeper", "the simulator is WeChat's side"},
+	{"simulator", "store", "the simulator is WeChat's side"},
+	{"internal/server", "simulator", "production must not carry a way to pretend to be WeChat"},
+	{"internal/cli", "simulator", "only the demo plays WeChat, and cmd/tuoguan adds it"},
+	{"internal/admin", "simulator", "production must not carry a way to pretend to be WeChat"},
+	{"keeper", "store/sqlite", "the keeper must hold on every store"},
+	{"keeper", "store/memory", "the keeper must hold on every store"},
+	{"cmd/wxsim", "store/sqlite", "wxsim is small and needs no database"},
+	{"cmd/wxsim", "keeper", "wxsim is WeChat's side"},
+}
+
+// assertionLibraries may be imported by tests and by packages named …test only.
+var assertionLibraries = []string{
+	"testing",
+	"github.com/google/go-cmp",
+	"github.com/rogpeppe/go-internal",
+	"go.uber.org/goleak",
+	"pgregory.net/rapid",
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range tree(t) {
+		i := slices.IndexFunc(arrows, func(a arrow) bool { return a.from == p.path })
+		if i < 0 {
+			t.Errorf("package %q has no line in arrows: say what it may import, and why", p.path)
+			continue
+		}
+		for _, imported := range p.imports {
+			if path, ours := local(imported); ours {
+				if !slices.Contains(arrows[i].to, path) {
+					t.Errorf("%q imports %q, which is not its to import: %s", p.path, path, arrows[i].why)
+				}
+				continue
+			}
+			if standard(imported) || isTest(p.path) && hasPrefix(assertionLibraries, imported) {
+				continue
+			}
+			if !hasPrefix(arrows[i].outside, imported) {
+				t.Errorf("%q imports %s, which is not in its budget: %s", p.path, imported, arrows[i].why)
+			}
+		}
+		for _, path := range arrows[i].to {
+			if !slices.Contains(p.imports, strings.TrimSuffix(module+"/"+path, "/")) {
+				t.Errorf("%q does not import %q any more: strike it from its line", p.path, path)
+			}
+		}
+		for _, prefix := range arrows[i].outside {
+			if !slices.ContainsFunc(p.imports, func(imported string) bool { return hasPrefix([]string{prefix}, imported) }) {
+				t.Errorf("%q does not import %s any more: strike it from its line", p.path, prefix)
+			}
+		}
+	}
+}
+
+func TestBarriers(t *testing.T) {
+	t.Parallel()
+	packages := make(map[string]*pkg)
+	for _, p := range tree(t) {
+		packages[p.path] = p
+	}
+	for _, b := range barriers {
+		if chain := route(packages, b.from, b.to, nil); chain != nil {
+			t.Errorf("%s: %s", strings.Join(chain, " → "), b.why)
+		}
+	}
+}
+
+// route returns the imports that lead from one package to another, or nil.
+func route(packages map[string]*pkg, from, to string, seen []string) []string {
+	p := packages[from]
+	if p == nil || slices.Contains(seen, from) {
+		return nil
+	}
+	if from == to {
+		return append(slices.Clone(seen), to)
+	}
+	for _, imported := range p.imports {
+		if path, ours := local(imported); ours {
+			if chain := route(packages, path, to, append(slices.Clone(seen), from)); chain != nil {
+				return chain
+			}
+		}
+	}
+	return nil
+}
+
+func TestNoTestingInProduction(t *testing.T) {
+	t.Parallel()
+	for _, p := range tree(t) {
+		for _, imported := range p.imports {
+			if !isTest(p.path) && hasPrefix(assertionLibraries, imported) {
+				t.Errorf("%q imports %s: it would be linked into what operators run; helpers live in packages named …test", p.path, imported)
+			}
+		}
+	}
+}
+
+func isTest(path string) bool { return strings.HasSuffix(path, "test") }
+
+func hasPrefix(prefixes []string, imported string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool {
+		return imported == p || strings.HasPrefix(imported, p+"/")
+	})
+}
