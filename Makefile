@@ -12,9 +12,6 @@ FUZZTIME ?= 20s
 # Where govulncheck finds its database: a URL, or file://DIR with a flat copy.
 VULNDB   ?= https://vuln.go.dev
 
-# The directories whose tests own golden files, found by the flag that rewrites them.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u)
-
 .PHONY: help build demo test vet race long tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
 
 help: ## list the targets
@@ -80,9 +77,10 @@ vuln: need-go
 		echo "######## Known vulnerabilities were NOT looked for. Set VULNDB=file://DIR to a copy of it."; \
 	elif [ $$code != 0 ]; then exit $$code; fi
 
+# Tests that own golden files have the flag -update.
 generate: need-go ## rewrite everything that is generated: golden files, generated code
 	$(GO) generate ./...
-	@if [ -n "$(GOLDEN)" ]; then $(GO) test -count=1 $(GOLDEN) -update; fi
+	$(GO) test -count=1 $$(grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -n1 dirname | sort -u) -update
 
 verify: need-go ## regenerate everything and demand that nothing changes
 	@before=$$(git status --porcelain; git diff | cksum); \

@@ -64,6 +64,14 @@ func BenchmarkRatioIntake(b *testing.B) {
 	}); err != nil {
 		b.Fatal(err)
 	}
+	authorization := tuoguan.Authorization{Component: component, Authorizer: account}
+	grant := store.Grant{Authorization: authorization, Tokens: tuoguan.TokenSet{RefreshToken: tuoguan.NewSecret("refresh")}, ObtainedAt: time.Now(), Source: store.FromExchange}
+	if _, _, err := db.SaveGrant(b.Context(), grant); err != nil {
+		b.Fatal(err)
+	}
+	if err := db.SaveProfile(b.Context(), authorization, store.Profile{Grant: 1, UserName: "gh_0123456789ab", ReadAt: time.Now()}); err != nil {
+		b.Fatal(err)
+	}
 	handler, err := push.NewHandler(push.Config{Components: k, Sink: k, Accounts: k})
 	if err != nil {
 		b.Fatal(err)
