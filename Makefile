@@ -54,7 +54,7 @@ fuzz: need-go ## every fuzz target for FUZZTIME (20s) each
 	done
 
 bench: need-go ## the benchmarks that report a ratio to a floor measured beside them
-	$(GO) test -run '^$$' -bench '^BenchmarkRatio' -benchtime 2s -timeout 30m ./...
+	$(GO) test -run '^$$' -bench '^Benchmark(Ratio|ServerStart)' -benchtime 2s -timeout 30m ./...
 
 lint: format vet static tidy vuln ## gofmt, vet, staticcheck, golangci-lint, go.mod, known vulnerabilities
 

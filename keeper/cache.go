@@ -69,8 +69,8 @@ func hash(o tuoguan.TokenOwner) uint64 {
 
 // slot returns where the entry of o is, or would be.
 func (t *table) slot(o tuoguan.TokenOwner, h uint64) (*atomic.Pointer[entry], *entry) {
-	for i := h; ; i++ {
-		s := &t.slots[i&uint64(len(t.slots)-1)]
+	for mask := uint64(len(t.slots) - 1); ; h++ {
+		s := &t.slots[h&mask]
 		e := s.Load()
 		if e == nil || e.owner == o {
 			return s, e
@@ -78,13 +78,13 @@ func (t *table) slot(o tuoguan.TokenOwner, h uint64) (*atomic.Pointer[entry], *e
 	}
 }
 
-// get returns the token of o if it may still be handed out.
-func (c *cache) get(o tuoguan.TokenOwner) (tuoguan.AccessToken, bool) {
+// get returns the entry of o if its token may still be handed out, else nil.
+func (c *cache) get(o tuoguan.TokenOwner) *entry {
 	_, e := c.table.Load().slot(o, hash(o))
-	if e == nil || c.now() >= e.serveUntil {
-		return tuoguan.AccessToken{}, false
+	if e == nil || time.Since(c.base)+c.clock.Offset() >= e.serveUntil {
+		return nil
 	}
-	return e.token, true
+	return e
 }
 
 // generation returns the mark to hand to put and replace.

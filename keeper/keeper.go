@@ -195,8 +195,8 @@ func (k *Keeper) API() *wxapi.Client { return k.api }
 // ErrNeedsReauthorization, ErrNoTicket, ErrStorage, or what WeChat answered as a
 // *wxapi.APIError or *wxapi.TransportError.
 func (k *Keeper) Token(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
-	if t, ok := k.cache.get(owner); ok {
-		return t, nil
+	if e := k.cache.get(owner); e != nil {
+		return e.token, nil
 	}
 	return k.await(ctx, owner, tuoguan.Secret{})
 }
@@ -205,8 +205,8 @@ func (k *Keeper) Token(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.A
 // token if that is another one; else it refreshes and returns the new one.
 // Errors are those of Token.
 func (k *Keeper) Invalidate(ctx context.Context, owner tuoguan.TokenOwner, failed tuoguan.Secret) (tuoguan.AccessToken, error) {
-	if t, ok := k.cache.get(owner); ok && !t.Value.Equal(failed) {
-		return t, nil
+	if e := k.cache.get(owner); e != nil && !e.token.Value.Equal(failed) {
+		return e.token, nil
 	}
 	k.cache.dropToken(owner, failed)
 	return k.await(ctx, owner, failed)

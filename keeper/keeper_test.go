@@ -29,9 +29,6 @@ type world struct {
 	keeper    *keeper.Keeper
 	component simulator.Component
 	id        tuoguan.ComponentAppID
-
-	mu       sync.Mutex
-	observed map[string]int // "kind result"
 }
 
 // flaky is a store whose writes can be made to fail.
@@ -79,7 +76,7 @@ func (f *flaky) SaveTokens(ctx context.Context, w store.TokenWrite) (bool, error
 // does background work only if run is set.
 func newWorld(t *testing.T, faults *simulator.Faults, run bool) *world {
 	t.Helper()
-	w := &world{t: t, observed: make(map[string]int), store: &flaky{Store: memory.New(memory.Config{})}}
+	w := &world{t: t, store: &flaky{Store: memory.New(memory.Config{})}}
 	var handler http.Handler
 	w.sim = simtest.New(t, simulator.Config{
 		Seed:   1,
@@ -125,11 +122,6 @@ func (w *world) newKeeper() *keeper.Keeper {
 	k, err := keeper.New(keeper.Config{
 		Store: w.store,
 		API:   wxapi.Config{HTTPClient: &http.Client{Transport: w.sim.RoundTripper()}},
-		Observe: func(o keeper.Observation) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.observed[o.Kind+" "+o.Result]++
-		},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -144,13 +136,6 @@ func (w *world) handler(k *keeper.Keeper) http.Handler {
 	}
 	w.t.Cleanup(h.Wait)
 	return h
-}
-
-// count returns how often something was observed.
-func (w *world) count(what string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.observed[what]
 }
 
 func (w *world) ticket() {

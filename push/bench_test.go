@@ -31,14 +31,14 @@ func benchPush(size int) []byte {
 // SHA-1 over token, timestamp, nonce and text, AES-256-CBC. It allocates nothing,
 // compares and parses nothing, and for sealing it draws no random bytes.
 type floor struct {
-	sha      hash.Hash
-	sum, hex [40]byte
-	decrypt  cipher.BlockMode
-	encrypt  cipher.BlockMode
-	iv       []byte
-	parts    []byte // token, timestamp and nonce, already sorted
-	text     []byte // base64
-	bytes    []byte // ciphertext or plaintext
+	sha     hash.Hash
+	sum     [40]byte
+	decrypt cipher.BlockMode
+	encrypt cipher.BlockMode
+	iv      []byte
+	parts   []byte // token, timestamp and nonce, already sorted
+	text    []byte // base64
+	bytes   []byte // ciphertext or plaintext
 }
 
 func newFloor(c wxcrypt.Config, text []byte) *floor {

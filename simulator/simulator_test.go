@@ -610,7 +610,7 @@ func TestReauthorizeAndRevoke(t *testing.T) {
 	}
 	w.wantCode(40001, w.behalf(access)) // dead at once
 	w.wantCode(61023, w.refresh(token, a.AppID, refresh))
-	access, refresh = w.exchange(token, same.AuthorizationCode)
+	_, refresh = w.exchange(token, same.AuthorizationCode)
 
 	changed, err := w.UpdateAuthorization(t.Context(), a.AppID, simulator.AuthorizeRequest{PermissionSets: []int{1, 2}})
 	if err != nil || changed.Event != "updateauthorized" || len(w.receiver.of("updateauthorized")) != 1 {

@@ -49,11 +49,11 @@ func (v vector) query() Query {
 }
 
 type vectorFile struct {
-	Vectors           []vector
-	OfficialVectors   []vector `json:"official_vectors"`
-	OfficialURLs      []vector `json:"official_url_signatures"`
-	NegativeVectors   []vector `json:"negative_vectors"`
-	positive, accepts []vector
+	Vectors         []vector
+	OfficialVectors []vector `json:"official_vectors"`
+	OfficialURLs    []vector `json:"official_url_signatures"`
+	NegativeVectors []vector `json:"negative_vectors"`
+	positive        []vector
 }
 
 func readVectors(t testing.TB) vectorFile {

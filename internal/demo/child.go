@@ -21,7 +21,8 @@ import (
 // child is a server in a process of its own, which can be killed.
 type child struct {
 	cmd  *exec.Cmd
-	done chan error
+	done chan struct{} // closed when it has ended
+	err  error         // how; to be read after done
 }
 
 // ChildCommand is the hidden command by which the demo starts the server once more.
@@ -51,14 +52,17 @@ func (s *stage) swap(ctx context.Context) error {
 	if err := s.writeConfig(file); err != nil {
 		return err
 	}
-	cmd := exec.Command(s.options.Executable, ChildCommand, "--config", file, "--clock-offset", s.clock.Offset().String())
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.options.Executable, ChildCommand, "--config", file, "--clock-offset", s.clock.Offset().String())
 	cmd.Stderr = s.logFile
 	cmd.Stdout = s.logFile
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	c := &child{cmd: cmd, done: make(chan error, 1)}
-	go func() { c.done <- cmd.Wait() }()
+	c := &child{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.err = cmd.Wait()
+	}()
 	s.child = c
 	return s.awaitReady(ctx)
 }
@@ -87,9 +91,8 @@ func (s *stage) awaitReady(ctx context.Context) error {
 	return eventually(ctx, patience, func(ctx context.Context) error {
 		if c := s.child; c != nil {
 			select {
-			case err := <-c.done:
-				c.done <- err
-				return fmt.Errorf("the server has ended: %w", err)
+			case <-c.done:
+				return fmt.Errorf("the server has ended: %w", c.err)
 			default:
 			}
 		}

@@ -31,9 +31,16 @@ import (
 // each verified, decrypted, parsed, sealed and synced to the disk before it is
 // acknowledged, with a bare net/http handler that reads the same body and answers
 // the same bytes. Both sides alternate within one run and are driven by the same
-// client, whose cost both include. The database is in $BENCH_DIR, or in the
-// directory for temporary files; it should be on a real disk.
+// client on the same processors, so both include its cost: once net/http's, and
+// once the cheapest there can be, which sends requests made beforehand. The
+// database is in $BENCH_DIR, or in the directory for temporary files; it should be
+// on a real disk.
 func BenchmarkRatioIntake(b *testing.B) {
+	b.Run("net_http client", func(b *testing.B) { benchmarkIntake(b, newHTTPClient) })
+	b.Run("raw client", func(b *testing.B) { benchmarkIntake(b, newRawClient) })
+}
+
+func benchmarkIntake(b *testing.B, newClient func(*testing.B, *httptest.Server) client) {
 	const (
 		connections = 64
 		perBatch    = 8192
@@ -95,8 +102,8 @@ func BenchmarkRatioIntake(b *testing.B) {
 	}
 	var messages atomic.Int64
 	// batch makes requests that nobody has seen before.
-	batch := func() [][]byte {
-		requests := make([][]byte, perBatch)
+	batch := func() []request {
+		requests := make([]request, perBatch)
 		for i := range requests {
 			id := strconv.FormatInt(24_000_000_000_000_000+messages.Add(1), 10)
 			plain := []byte("<xml><ToUserName><![CDATA[gh_0123456789ab]]></ToUserName><FromUserName><![CDATA[oSim0001]]></FromUserName><CreateTime>1700000600</CreateTime>" +
@@ -111,24 +118,20 @@ func BenchmarkRatioIntake(b *testing.B) {
 				"encrypt_type": {"aes"}, "msg_signature": {crypter.Sign(timestamp, id, encrypt, wxcrypt.Current)},
 			}
 			body := fmt.Sprintf("<xml><ToUserName><![CDATA[gh_0123456789ab]]></ToUserName><Encrypt><![CDATA[%s]]></Encrypt></xml>", encrypt)
-			requests[i] = fmt.Appendf(nil, "POST /wx/%s/message/%s?%s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s",
-				component, account, query.Encode(), len(body), body)
+			target := "/wx/" + component + "/message/" + account + "?" + query.Encode()
+			requests[i] = request{target: target, body: body, raw: fmt.Appendf(nil,
+				"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s", target, len(body), body)}
 		}
 		return requests
 	}
-	dial := func(server *httptest.Server) []*client {
-		clients := make([]*client, connections)
+	dial := func(server *httptest.Server) []client {
+		clients := make([]client, connections)
 		for i := range clients {
-			conn, err := net.Dial("tcp", server.Listener.Addr().String())
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { _ = conn.Close() })
-			clients[i] = &client{conn: conn, reader: bufio.NewReader(conn)}
+			clients[i] = newClient(b, server)
 		}
 		return clients
 	}
-	sides := [2][]*client{dial(ours), dial(floor)}
+	sides := [2][]client{dial(ours), dial(floor)}
 	var spent [2]time.Duration
 	for b.Loop() {
 		b.StopTimer()
@@ -168,29 +171,79 @@ func BenchmarkRatioIntake(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// client is a connection that sends requests made beforehand.
-type client struct {
+// request is a push ready to be sent.
+type request struct {
+	target, body string
+	raw          []byte // the same as it goes over the wire
+}
+
+// client sends one request after the other on one connection.
+type client interface{ send(r request) error }
+
+// httpClient is net/http's.
+type httpClient struct {
+	base   string
+	client *http.Client
+}
+
+func newHTTPClient(b *testing.B, server *httptest.Server) client {
+	transport := &http.Transport{MaxConnsPerHost: 1, DisableCompression: true}
+	b.Cleanup(transport.CloseIdleConnections)
+	return &httpClient{base: server.URL, client: &http.Client{Transport: transport}}
+}
+
+func (c *httpClient) send(r request) error {
+	resp, err := c.client.Post(c.base+r.target, "text/xml", strings.NewReader(r.body))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	return judge(resp.StatusCode, body)
+}
+
+func judge(status int, body []byte) error {
+	if status != http.StatusOK || string(body) != "success" {
+		return fmt.Errorf("answered %d %q", status, body)
+	}
+	return nil
+}
+
+// rawClient writes requests made beforehand and reads no more of an answer than it must.
+type rawClient struct {
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-func (c *client) send(request []byte) error {
-	if _, err := c.conn.Write(request); err != nil {
+func newRawClient(b *testing.B, server *httptest.Server) client {
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
+	return &rawClient{conn: conn, reader: bufio.NewReader(conn)}
+}
+
+func (c *rawClient) send(r request) error {
+	if _, err := c.conn.Write(r.raw); err != nil {
 		return err
 	}
-	length := 0
-	for first := true; ; first = false {
+	status, length := 0, 0
+	for {
 		line, err := c.reader.ReadSlice('\n')
 		if err != nil {
 			return err
 		}
-		if first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
-			return fmt.Errorf("answered %s", line)
+		if rest, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); ok && len(rest) > 3 {
+			status, _ = strconv.Atoi(string(rest[:3]))
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
 		}
-		if len(line) == 2 {
+		if len(line) == len("\r\n") {
 			break
 		}
 	}
@@ -198,8 +251,5 @@ func (c *client) send(request []byte) error {
 	if _, err := io.ReadFull(c.reader, body); err != nil {
 		return err
 	}
-	if string(body) != "success" {
-		return fmt.Errorf("answered %q", body)
-	}
-	return nil
+	return judge(status, body)
 }

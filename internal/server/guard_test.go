@@ -2,12 +2,16 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/store/sqlite"
 )
 
 func TestGuardOutlivesPanic(t *testing.T) {
@@ -25,5 +29,27 @@ func TestGuardOutlivesPanic(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"msg":"panic"`) || !strings.Contains(log.String(), "guard_test.go") {
 		t.Errorf("the panic is not logged with its place: %s", log.String())
+	}
+}
+
+// After a sync that failed nobody knows what is stored, so the server ends with an
+// error and leaves it to the next process to find out.
+func TestServerEndsAfterAFailedSync(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := config.Default()
+	cfg.Public = config.Public{Listen: "127.0.0.1:0", BaseURL: "http://127.0.0.1:1"}
+	cfg.Admin.Listen, cfg.Gateway.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Storage = "sqlite://" + filepath.Join(dir, "test.db")
+	cfg.MasterKeyFile = filepath.Join(dir, "master.key")
+	s, err := New(t.Context(), Options{Config: cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := make(chan struct{})
+	s.lost = lost
+	close(lost)
+	if err := s.Run(t.Context()); !errors.Is(err, sqlite.ErrSyncFailed) {
+		t.Errorf("ended with %v, want ErrSyncFailed", err)
 	}
 }

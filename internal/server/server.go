@@ -57,6 +57,7 @@ type Server struct {
 	config config.Config
 
 	store   store.Store
+	lost    <-chan struct{} // closed when the disk no longer keeps what it is given
 	keeper  *keeper.Keeper
 	pushes  *push.Handler
 	release *releasecheck.Responder
@@ -140,7 +141,7 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.store = opened
+	s.store, s.lost = opened, opened.Lost()
 	return nil
 }
 
@@ -176,6 +177,14 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	work.Go(func() error { return s.keeper.Run(ctx) })
+	work.Go(func() error {
+		select {
+		case <-s.lost:
+			return sqlite.ErrSyncFailed // only a new process can tell what is on the disk
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	if s.config.Bootstrap.APIKey.IsZero() {
 		s.log.Warn("there is no API key, so the REST API refuses everybody; set bootstrap.api_key_file")
 	}

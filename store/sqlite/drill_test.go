@@ -231,6 +231,11 @@ func drillSync(path string, out io.Writer) error {
 	if _, err := s.Pushes(ctx, 0, 1); err != nil {
 		return fmt.Errorf("reads do not go on: %w", err)
 	}
+	select {
+	case <-s.Lost():
+	default:
+		return errors.New("nobody is told that the process has to end")
+	}
 	return s.Close()
 }
 

@@ -254,6 +254,10 @@ func (s *Store) Probe(ctx context.Context) error {
 	}})
 }
 
+// Lost is closed when a sync of the disk has failed. Nobody knows then what is
+// stored; the process has to end, and the next one finds out.
+func (s *Store) Lost() <-chan struct{} { return s.writer.lost }
+
 // Close waits for what is under way and closes the database, unless a sync has
 // failed: closing would write and sync again, so it is left to the next process.
 func (s *Store) Close() error {

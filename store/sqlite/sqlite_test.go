@@ -485,29 +485,6 @@ func TestLogIsBounded(t *testing.T) {
 	}
 }
 
-// TestStartIsFast measures what a server waits for. Not in parallel with others.
-func TestStartIsFast(t *testing.T) {
-	path := newPath(t)
-	s := open(t, path)
-	plant(t, s)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	best := time.Hour
-	for range 5 { // the machine may be busy
-		began := time.Now()
-		s := open(t, path)
-		best = min(best, time.Since(began))
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("opened in %v", best)
-	if best > 100*time.Millisecond {
-		t.Errorf("opening takes %v", best)
-	}
-}
-
 // A process that was killed cannot release its leases. The next one has the
 // database for itself, so it need not wait for them, and its terms are later ones.
 func TestLeasesEndWithTheProcess(t *testing.T) {

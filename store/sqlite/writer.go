@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,9 @@ import (
 const (
 	// maxBatch is how many operations share one commit at most.
 	maxBatch = 256
+	// gatherYields is how often the writer yields before it looks whether there is
+	// more to do.
+	gatherYields = 4
 	// maxQueue is how many operations may wait. More than that are refused: a disk
 	// that has come to a standstill must not fill the memory.
 	maxQueue = 4096
@@ -59,6 +63,7 @@ type writer struct {
 	done chan struct{} // closed when the goroutine has ended
 
 	failure atomic.Pointer[failure]
+	lost    chan struct{} // closed when a sync has failed
 
 	checkpointAt int64 // length of the log in pages at which to try again
 }
@@ -83,7 +88,7 @@ type op struct {
 func startWriter(c *conn, log *slog.Logger) *writer {
 	w := &writer{
 		conn: c, log: log,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), lost: make(chan struct{}),
 		checkpointAt: checkpointPages,
 	}
 	go w.loop()
@@ -147,6 +152,7 @@ func (w *writer) close() {
 func (w *writer) loop() {
 	defer close(w.done)
 	for {
+		w.gather()
 		batch, closed := w.take()
 		switch {
 		case len(batch) > 0:
@@ -155,6 +161,24 @@ func (w *writer) loop() {
 			return
 		default:
 			<-w.wake
+		}
+	}
+}
+
+// gather lets others run as long as that brings more operations. Those who were
+// answered by the last commit are about to come back with their next, and it costs
+// far less to take them along than to sync the disk once more.
+func (w *writer) gather() {
+	for last := 0; ; {
+		w.mu.Lock()
+		n := len(w.queue)
+		w.mu.Unlock()
+		if n <= last || n >= maxBatch {
+			return
+		}
+		last = n
+		for range gatherYields {
+			runtime.Gosched()
 		}
 	}
 }
@@ -289,7 +313,11 @@ func (w *writer) failed(what string, err error) error {
 	default:
 		f = &failure{err: fmt.Errorf("%w: %s: %w", store.ErrUnavailable, what, err)}
 	}
-	if old := w.failure.Swap(f); old == nil || f.final {
+	old := w.failure.Swap(f)
+	if f.final && (old == nil || !old.final) {
+		close(w.lost)
+	}
+	if old == nil || f.final {
 		w.log.Error("the database does not take writes", "op", what, "error", err, "final", f.final)
 	}
 	return f.err
