@@ -173,6 +173,10 @@ func (k *Keeper) awaitGrant(ctx context.Context, owner tuoguan.TokenOwner) error
 	if !ok {
 		return nil
 	}
+	// Without a component token the exchange would only be waited for in vain.
+	if _, err := k.Token(ctx, tuoguan.ComponentToken(e.Component)); err != nil {
+		return err
+	}
 	e, err := k.awaitExchange(ctx, e)
 	if err != nil {
 		return err
@@ -308,6 +312,7 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	if moved {
 		// The old token died over there; nobody may see it from now on.
 		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, generation)
+		k.absolve(owner, g.Tokens.AccessToken)
 		k.forgive(owner.String())
 		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
 		k.observe(Observation{Kind: "state", Authorization: g.Authorization, Result: string(tuoguan.StateActive)})

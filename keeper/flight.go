@@ -98,6 +98,9 @@ func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuo
 	}
 	w := want{failed: failed}
 	if failed.IsZero() {
+		k.mu.Lock()
+		w.failed = k.reported[owner]
+		k.mu.Unlock()
 		// A refresh ahead of time may be under way and slow. The token that is
 		// still good must not wait for it.
 		if t, err := k.read(ctx, owner, w); err != nil || !t.Value.IsZero() {
@@ -108,7 +111,7 @@ func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuo
 	// token yet; then it is worth a second one.
 	for range 2 {
 		t, err := k.join(ctx, owner, w)
-		if err != nil || !t.Value.Equal(failed) {
+		if err != nil || !t.Value.Equal(w.failed) {
 			return t, err
 		}
 	}
@@ -205,8 +208,11 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 			return tuoguan.AccessToken{}, err
 		}
 	}
-	if err == nil && k.cache.put(owner, s.AccessToken, generation) {
-		return s.AccessToken, nil
+	if err == nil {
+		k.absolve(owner, s.Value)
+		if k.cache.put(owner, s.AccessToken, generation) {
+			return s.AccessToken, nil
+		}
 	}
 	// The authorization changed meanwhile: a revocation, a new grant. Ask the truth.
 	s, err = k.stored(ctx, owner)
@@ -219,6 +225,15 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", owner, errChanged)
 	}
 	return s.AccessToken, nil
+}
+
+// absolve forgets the token reported as failed, now that current is another one.
+func (k *Keeper) absolve(owner tuoguan.TokenOwner, current tuoguan.Secret) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, ok := k.reported[owner]; ok && !r.Equal(current) {
+		delete(k.reported, owner)
+	}
 }
 
 // claim takes the lease on key, waiting for whoever has it. The end returned is

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/wxapi"
 )
 
 // userNamesKept bounds the original ids kept in memory; beyond it they are read anew.
@@ -60,7 +62,9 @@ func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error)
 
 	stored, duplicate, err := k.store.AcceptPush(ctx, in)
 	if err != nil {
-		k.health.failedToStore(err, k.clock.Now())
+		if !errors.Is(err, context.Canceled) {
+			k.health.failedToStore(err, k.clock.Now())
+		}
 		return push.Outcome{}, fmt.Errorf("store a push: %w", err)
 	}
 	k.health.stored()
@@ -130,7 +134,73 @@ func (k *Keeper) follow(in store.Intake) {
 		k.cache.drop(tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
 		k.log.Info("authorization revoked", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
 		k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked)})
+		if k.enter() {
+			go func() {
+				defer k.work.Done()
+				k.doubtRevocation(authorization, in.Revoke)
+			}()
+		}
 	}
+}
+
+// doubtRevocation asks WeChat which came last if an account was authorized and
+// revoked within the same second: pushes overtake each other, and their times have
+// no more than seconds. Until WeChat says otherwise the authorization is revoked.
+func (k *Keeper) doubtRevocation(authorization tuoguan.Authorization, at time.Time) {
+	ctx, cancel := context.WithTimeout(k.base, time.Minute)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		a, err := k.store.Authorizer(ctx, authorization)
+		if err == nil && (a.State != tuoguan.StateRevoked || !a.AuthorizedAt.Equal(at)) || errors.Is(err, store.ErrNotFound) {
+			return
+		}
+		var info *wxapi.AuthorizerInfo
+		if err == nil {
+			info, err = k.api.GetAuthorizerInfo(ctx, authorization)
+		}
+		switch {
+		case denied(err):
+			return
+		case err == nil && info.Authorization.Tokens.RefreshToken.IsZero():
+			return // authorized, but the code was not exchanged; its push does that
+		case err == nil:
+			k.log.Info("authorization stands: it was given again in the second of the revocation", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
+			_, err = k.saveGrant(ctx, store.Exchange{Component: authorization.Component}, store.Grant{
+				Authorization:  authorization,
+				Tokens:         tuoguan.TokenSet{RefreshToken: info.Authorization.Tokens.RefreshToken},
+				ObtainedAt:     k.clock.Now(),
+				PermissionSets: info.Authorization.PermissionSets,
+				FuncInfo:       string(info.Authorization.FuncInfo),
+				Source:         store.FromInfo,
+			})
+			if err == nil {
+				return
+			}
+		}
+		if !k.pause(ctx, backOff(attempt, time.Second, 10*time.Second)) {
+			k.log.Warn("a revocation in the second of the authorization could not be verified", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component, "error", err)
+			return
+		}
+	}
+}
+
+// Holder returns the account of a component that has the original id userName, and
+// whether one is known.
+func (k *Keeper) Holder(ctx context.Context, c tuoguan.ComponentAppID, userName string) (tuoguan.AuthorizerAppID, bool) {
+	if userName == "" {
+		return "", false
+	}
+	// The text also matches a part of the nick name, which few would choose so.
+	found, err := k.store.Authorizers(ctx, store.AuthorizerQuery{Component: c, Text: userName, Limit: 100})
+	if err != nil {
+		return "", false
+	}
+	for _, a := range found {
+		if a.Profile.UserName == userName {
+			return a.Authorizer, true
+		}
+	}
+	return "", false
 }
 
 // UserName returns the original id (gh_…) of an account, if its profile is known.

@@ -126,8 +126,11 @@ type Keeper struct {
 	components map[tuoguan.ComponentAppID]*component
 	refusals   map[string]refusal // by flight key
 	expected   map[tuoguan.Authorization]store.Exchange
-	listings   map[tuoguan.ComponentAppID]listing
-	userNames  map[tuoguan.Authorization]string
+	// reported holds tokens that WeChat has refused and that are still in force here,
+	// because no refresh has gone well since. They are not handed out again.
+	reported  map[tuoguan.TokenOwner]tuoguan.Secret
+	listings  map[tuoguan.ComponentAppID]listing
+	userNames map[tuoguan.Authorization]string
 
 	wake chan struct{} // something became due
 }
@@ -152,6 +155,7 @@ func New(cfg Config) (*Keeper, error) {
 		components: make(map[tuoguan.ComponentAppID]*component),
 		refusals:   make(map[string]refusal),
 		expected:   make(map[tuoguan.Authorization]store.Exchange),
+		reported:   make(map[tuoguan.TokenOwner]tuoguan.Secret),
 		listings:   make(map[tuoguan.ComponentAppID]listing),
 		userNames:  make(map[tuoguan.Authorization]string),
 		wake:       make(chan struct{}, 1),
@@ -209,6 +213,9 @@ func (k *Keeper) Invalidate(ctx context.Context, owner tuoguan.TokenOwner, faile
 		return e.token, nil
 	}
 	k.cache.dropToken(owner, failed)
+	k.mu.Lock()
+	k.reported[owner] = failed
+	k.mu.Unlock()
 	return k.await(ctx, owner, failed)
 }
 

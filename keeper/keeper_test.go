@@ -286,6 +286,55 @@ func TestInvalidate(t *testing.T) {
 	})
 }
 
+// A token that was reported is not handed out again while no refresh goes well.
+func TestReportedTokenIsNotServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		w.authorize(appid)
+		owner := w.owner(appid)
+		dead := w.good(owner)
+		w.faults(func(f *simulator.Faults) { f.Busy = 1 })
+		if _, err := w.keeper.Refresh(t.Context(), owner); err == nil {
+			t.Fatal("a refresh went well although WeChat is busy")
+		}
+		w.good(owner) // nobody has said that it is bad
+		time.Sleep(10 * time.Second)
+		if _, err := w.keeper.Invalidate(t.Context(), owner, dead.Value); !errors.Is(err, wxapi.ErrBusy) {
+			t.Errorf("report: %v, want ErrBusy", err)
+		}
+		if token, err := w.keeper.Token(t.Context(), owner); err == nil && token.Value.Equal(dead.Value) {
+			t.Error("the token reported as dead is handed out")
+		}
+		w.faults(func(f *simulator.Faults) { f.Busy = 0 })
+		time.Sleep(10 * time.Second)
+		if fresh := w.good(owner); fresh.Value.Equal(dead.Value) {
+			t.Error("the token reported as dead came back")
+		}
+	})
+}
+
+func TestCodeBeforeTheFirstTicket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		other := simtest.Component("other", "http://127.0.0.1")
+		id := tuoguan.ComponentAppID(other.AppID)
+		if err := w.keeper.PutComponent(t.Context(), store.Component{
+			AppID: id, Secret: tuoguan.NewSecret(other.Secret),
+			Token: tuoguan.NewSecret(other.Token), EncodingAESKey: tuoguan.NewSecret(other.EncodingAESKey),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		body := `<xml><AppId>` + other.AppID + `</AppId><CreateTime>` + unix(time.Now()) + `</CreateTime><InfoType>authorized</InfoType><AuthorizerAppid>wxaaaaaaaaaaaaaaaa</AuthorizerAppid><AuthorizationCode>code</AuthorizationCode></xml>`
+		if _, err := w.keeper.Accept(t.Context(), push.Parse(tuoguan.Authorization{Component: id}, []byte(body))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.keeper.Token(t.Context(), tuoguan.AuthorizerToken(id, "wxaaaaaaaaaaaaaaaa")); !errors.Is(err, keeper.ErrNoTicket) {
+			t.Errorf("token: %v, want ErrNoTicket", err)
+		}
+	})
+}
+
 func TestTicketWithValidTokenCausesNoCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil, true)
@@ -513,6 +562,41 @@ func TestReplayedRevocationChangesNothing(t *testing.T) {
 	})
 }
 
+// Authorized and revoked within one second, and the pushes overtake each other: only
+// WeChat knows which came last.
+func TestRevocationInTheSecondOfTheAuthorization(t *testing.T) {
+	for _, stands := range []bool{true, false} {
+		t.Run(strconv.FormatBool(stands), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil, true)
+				appid := w.account()
+				w.authorize(appid)
+				w.good(w.owner(appid))
+				if !stands {
+					w.faults(func(f *simulator.Faults) { f.LostPush = 1 })
+					if _, err := w.sim.Unauthorize(t.Context(), appid, w.component.AppID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				at := w.record(appid).AuthorizedAt
+				body := `<xml><AppId>` + w.component.AppID + `</AppId><CreateTime>` + unix(at) + `</CreateTime><InfoType>unauthorized</InfoType><AuthorizerAppid>` + appid + `</AuthorizerAppid></xml>`
+				if _, err := w.keeper.Accept(t.Context(), push.Parse(tuoguan.Authorization{Component: w.id}, []byte(body))); err != nil {
+					t.Fatal(err)
+				}
+				if s := w.record(appid).State; s != tuoguan.StateRevoked {
+					t.Errorf("state %s right after the push, want revoked", s)
+				}
+				time.Sleep(10 * time.Second)
+				if stands {
+					w.good(w.owner(appid))
+				} else if _, err := w.keeper.Token(t.Context(), w.owner(appid)); !errors.Is(err, keeper.ErrRevoked) {
+					t.Errorf("token: %v, want ErrRevoked", err)
+				}
+			})
+		})
+	}
+}
+
 func TestDenialIsNotBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil, true)
@@ -621,7 +705,7 @@ func TestStoreThatCannotWriteStopsRefreshing(t *testing.T) {
 		if _, err := w.keeper.Refresh(t.Context(), w.owner(appid)); !errors.Is(err, keeper.ErrStorage) {
 			t.Errorf("refresh: %v, want ErrStorage", err)
 		}
-		time.Sleep(90 * time.Minute) // the refresh ahead of time is due meanwhile
+		time.Sleep(90*time.Minute + 30*time.Second) // the refresh ahead of time is due meanwhile
 		if n := w.calls("api_authorizer_token") - before; n != 0 {
 			t.Errorf("WeChat was asked %d times for tokens that could not be kept", n)
 		}

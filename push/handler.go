@@ -37,6 +37,9 @@ type Accounts interface {
 	// known. Messages may arrive before an authorization is, or without one during
 	// a release check, so that an unknown account is no reason to refuse any.
 	UserName(ctx context.Context, a tuoguan.Authorization) (string, bool)
+	// Holder returns the account of the component whose original id is userName, and
+	// whether one is known.
+	Holder(ctx context.Context, c tuoguan.ComponentAppID, userName string) (tuoguan.AuthorizerAppID, bool)
 }
 
 // Sink stores pushes.
@@ -302,7 +305,7 @@ func route(path string) (tuoguan.Authorization, bool) {
 	a := tuoguan.Authorization{Component: tuoguan.ComponentAppID(component)}
 	if authorizer, found := strings.CutPrefix(rest, "message/"); found {
 		a.Authorizer = tuoguan.AuthorizerAppID(authorizer)
-		ok = ok && isPlain(authorizer)
+		ok = ok && isAppID(authorizer)
 	} else {
 		ok = ok && rest == "event"
 	}
@@ -310,6 +313,20 @@ func route(path string) (tuoguan.Authorization, bool) {
 		return tuoguan.Authorization{}, false
 	}
 	return a, true
+}
+
+// isAppID reports whether s has the form of an account's AppID.
+func isAppID(s string) bool {
+	rest, ok := strings.CutPrefix(s, "wx")
+	if !ok || len(rest) != 16 {
+		return false
+	}
+	for i := range len(rest) {
+		if c := rest[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
 }
 
 // refusal is the error of a request that is not an authentic push for its path.
@@ -459,9 +476,15 @@ func (h *Handler) bind(ctx context.Context, p *Push) error {
 	if h.config.Accounts == nil || p.InfoType != "" && !p.Has("ToUserName") {
 		return nil
 	}
-	want, known := h.config.Accounts.UserName(ctx, p.Authorization)
-	if known && p.Field("ToUserName") != want {
-		return refuse(ReasonAccount, "ToUserName is not the account's in the path")
+	to := p.Field("ToUserName")
+	if want, known := h.config.Accounts.UserName(ctx, p.Authorization); known {
+		if to != want {
+			return refuse(ReasonAccount, "ToUserName is not the account's in the path")
+		}
+		return nil
+	}
+	if holder, known := h.config.Accounts.Holder(ctx, p.Component, to); known && holder != p.Authorizer {
+		return refuse(ReasonAccount, "ToUserName is another account's than the one in the path")
 	}
 	return nil
 }

@@ -95,6 +95,10 @@ func (w *world) Crypter(_ context.Context, c tuoguan.ComponentAppID) (*wxcrypt.C
 	return w.crypter, nil
 }
 
+func (w *world) Holder(_ context.Context, _ tuoguan.ComponentAppID, userName string) (tuoguan.AuthorizerAppID, bool) {
+	return testAuthorization.Authorizer, userName == testAccount
+}
+
 func (w *world) UserName(_ context.Context, a tuoguan.Authorization) (string, bool) {
 	return testAccount, a == testAuthorization
 }
@@ -279,19 +283,21 @@ func TestRefusals(t *testing.T) {
 		"signature used as msg_signature": {change: func(r *pushRequest) {
 			r.query.Set("msg_signature", r.query.Get("signature"))
 		}, reason: ReasonSignature},
-		"ciphertext changed":         {change: func(r *pushRequest) { r.body = strings.Replace(r.body, "[CDATA[", "[CDATA[A", 1) }, reason: ReasonSignature},
-		"another token":              {crypter: other, reason: ReasonSignature},
-		"another key":                {crypter: otherKey, reason: ReasonDecrypt},
-		"another receiver":           {crypter: otherAppID, reason: ReasonReceiver},
-		"signed, not base64":         {change: func(r *pushRequest) { resign(r, "****") }, reason: ReasonDecrypt},
-		"signed, half a block":       {change: func(r *pushRequest) { resign(r, "QUJDRA==") }, reason: ReasonDecrypt},
-		"DOCTYPE inside":             {plaintext: "<!DOCTYPE xml [<!ENTITY a \"b\">]>" + ticket, reason: ReasonDoctype},
-		"nothing inside":             {plaintext: "\x00empty", reason: ReasonDoctype},
-		"AppId of another component": {plaintext: strings.ReplaceAll(ticket, "wx0123456789abcdef", "wxfedcba9876543210"), reason: ReasonComponent},
-		"message on the event URL":   {plaintext: text, reason: ReasonPath},
-		"ticket on the message URL":  {path: messagePath, plaintext: ticket, reason: ReasonPath},
-		"message of another account": {path: messagePath, plaintext: strings.ReplaceAll(text, testAccount, "gh_other"), reason: ReasonAccount},
-		"message of no account":      {path: messagePath, plaintext: "<xml><MsgType>text</MsgType></xml>", reason: ReasonAccount},
+		"ciphertext changed":                            {change: func(r *pushRequest) { r.body = strings.Replace(r.body, "[CDATA[", "[CDATA[A", 1) }, reason: ReasonSignature},
+		"another token":                                 {crypter: other, reason: ReasonSignature},
+		"another key":                                   {crypter: otherKey, reason: ReasonDecrypt},
+		"another receiver":                              {crypter: otherAppID, reason: ReasonReceiver},
+		"signed, not base64":                            {change: func(r *pushRequest) { resign(r, "****") }, reason: ReasonDecrypt},
+		"signed, half a block":                          {change: func(r *pushRequest) { resign(r, "QUJDRA==") }, reason: ReasonDecrypt},
+		"DOCTYPE inside":                                {plaintext: "<!DOCTYPE xml [<!ENTITY a \"b\">]>" + ticket, reason: ReasonDoctype},
+		"nothing inside":                                {plaintext: "\x00empty", reason: ReasonDoctype},
+		"AppId of another component":                    {plaintext: strings.ReplaceAll(ticket, "wx0123456789abcdef", "wxfedcba9876543210"), reason: ReasonComponent},
+		"message on the event URL":                      {plaintext: text, reason: ReasonPath},
+		"ticket on the message URL":                     {path: messagePath, plaintext: ticket, reason: ReasonPath},
+		"message of another account":                    {path: messagePath, plaintext: strings.ReplaceAll(text, testAccount, "gh_other"), reason: ReasonAccount},
+		"message of a known account on an unknown path": {path: "/wx/wx0123456789abcdef/message/wxcccccccccccccccc", plaintext: text, reason: ReasonAccount},
+		"path that is no AppID":                         {path: "/wx/wx0123456789abcdef/message/zzz", plaintext: text, reason: ReasonPath},
+		"message of no account":                         {path: messagePath, plaintext: "<xml><MsgType>text</MsgType></xml>", reason: ReasonAccount},
 		"filing notice of another account": {
 			path:      messagePath,
 			plaintext: "<xml><InfoType>notify_apply_icpfiling_result</InfoType><authorizer_appid>wxbbbbbbbbbbbbbbbb</authorizer_appid></xml>", reason: ReasonAccount,

@@ -20,10 +20,10 @@ type Entry struct {
 	Seq    uint64    `json:"seq"`  // from 1, without gaps
 	Time   time.Time `json:"time"` // virtual, UTC
 	Kind   string    `json:"kind"`
-	Method string    `json:"method,omitempty"`
+	Method string    `json:"method"`
 	// Path is the path of a request or of a push's URL, without the query.
-	Path   string `json:"path,omitempty"`
-	Status int    `json:"status,omitempty"` // HTTP; 0 where no reply was sent or received
+	Path   string `json:"path"`
+	Status int    `json:"status"` // HTTP; 0 where no reply was sent or received
 
 	ComponentAppID  string `json:"component_appid,omitempty"`
 	AuthorizerAppID string `json:"authorizer_appid,omitempty"`

@@ -212,16 +212,20 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 
 var errNotANumber = errors.New("not a number")
 
-// Lifetimes outside these bounds are not believed. WeChat's tokens live two hours;
-// a shorter life than a minute would only make everybody refresh all the time.
 const (
-	minLifetime = time.Minute
+	// maxLifetime is how long WeChat's tokens live; a longer life is not believed.
 	maxLifetime = 2 * time.Hour
+	// unknownLifetime stands in for a life that is absent, zero or negative: short,
+	// but long enough that not everybody refreshes all the time.
+	unknownLifetime = time.Minute
 )
 
+// clampLifetime never returns a longer life than WeChat named.
 func clampLifetime(seconds number) time.Duration {
-	seconds = min(max(seconds, number(minLifetime/time.Second)), number(maxLifetime/time.Second))
-	return time.Duration(seconds) * time.Second
+	if seconds <= 0 {
+		return unknownLifetime
+	}
+	return time.Duration(min(seconds, number(maxLifetime/time.Second))) * time.Second
 }
 
 // plausibleToken reports whether s can be a token, ticket or code: not empty, not

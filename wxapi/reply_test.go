@@ -134,6 +134,7 @@ func TestAcceptableReplies(t *testing.T) {
 		{"300 seconds", `{"authorizer_access_token":"77_access","expires_in":300}`, "", 300 * time.Second},
 		{"with a fraction", `{"authorizer_access_token":"77_access","expires_in":90.0}`, "", 90 * time.Second},
 		{"zero", `{"authorizer_access_token":"77_access","expires_in":0}`, "", time.Minute},
+		{"shorter than a minute", `{"authorizer_access_token":"77_access","expires_in":30}`, "", 30 * time.Second},
 		{"negative", `{"authorizer_access_token":"77_access","expires_in":-1}`, "", time.Minute},
 		{"absent", `{"authorizer_access_token":"77_access"}`, "", time.Minute},
 		{"a thousand million", `{"authorizer_access_token":"77_access","expires_in":1000000000}`, "", 2 * time.Hour},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -180,6 +181,9 @@ type accessToken struct {
 // tokenReply answers with the token that get returns for the authorizer named.
 func (a *API) tokenReply(r *http.Request, get func(context.Context, tuoguan.TokenOwner) (tuoguan.AccessToken, error)) (reply, error) {
 	authorization, err := a.authorizationOf(r)
+	if p, ok := errors.AsType[Problem](err); ok && p.Type == unknownAuthorizer.Type {
+		return a.tokenOfNewcomer(r, get)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -188,6 +192,26 @@ func (a *API) tokenReply(r *http.Request, get func(context.Context, tuoguan.Toke
 		return reply{}, err
 	}
 	return reply{body: showToken(token)}, nil
+}
+
+// tokenOfNewcomer tries every component: the push that says whom an account has
+// authorized may have arrived, and its code not have been exchanged yet.
+func (a *API) tokenOfNewcomer(r *http.Request, get func(context.Context, tuoguan.TokenOwner) (tuoguan.AccessToken, error)) (reply, error) {
+	components, err := a.cfg.Store.Components(r.Context())
+	if err != nil {
+		return reply{}, storeError{err}
+	}
+	for _, c := range components {
+		token, err := get(r.Context(), tuoguan.AuthorizerToken(c.AppID, tuoguan.AuthorizerAppID(r.PathValue("appid"))))
+		if errors.Is(err, keeper.ErrUnknownAuthorizer) {
+			continue
+		}
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{body: showToken(token)}, nil
+	}
+	return reply{}, unknownAuthorizer
 }
 
 // showToken cuts the instant to the second, towards safety: not every client reads

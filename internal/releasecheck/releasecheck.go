@@ -24,14 +24,21 @@ import (
 	"github.com/tuoguan/tuoguan/wxapi"
 )
 
-// testAccounts are the accounts that WeChat tests with: five groups of an Official
-// Account and a Mini Program, of which each run picks one.
-var testAccounts = map[tuoguan.AuthorizerAppID]bool{
-	"wx570bc396a51b8ff8": true, "wxd101a85aa106f53e": true,
-	"wx9252c5e0bb1836fc": true, "wxc39235c15087f6f3": true,
-	"wx8e1097c5bc82cde9": true, "wx7720d01d4b2a4500": true,
-	"wx14550af28c71a144": true, "wx05d483572dcd5d8b": true,
-	"wxa35b9c23cfe664eb": true, "wx5910277cae6fd970": true,
+// testAccounts are the accounts that WeChat tests with, with their original ids:
+// five groups of an Official Account and a Mini Program, of which each run picks one.
+var testAccounts = map[tuoguan.AuthorizerAppID]string{
+	"wx570bc396a51b8ff8": "gh_3c884a361561", "wxd101a85aa106f53e": "gh_8dad206e9538",
+	"wx9252c5e0bb1836fc": "gh_c0f28a78b318", "wxc39235c15087f6f3": "gh_905ae9d01059",
+	"wx8e1097c5bc82cde9": "gh_3f222ed8d140", "wx7720d01d4b2a4500": "gh_393666f1fdf4",
+	"wx14550af28c71a144": "gh_26128078e9ab", "wx05d483572dcd5d8b": "gh_39abb5d4e1b7",
+	"wxa35b9c23cfe664eb": "gh_2b3713f184a6", "wx5910277cae6fd970": "gh_7818dcb60240",
+}
+
+// UserName returns the original id of an account that WeChat tests with, and
+// whether it is one.
+func UserName(id tuoguan.AuthorizerAppID) (string, bool) {
+	name, ok := testAccounts[id]
+	return name, ok
 }
 
 const (
@@ -98,7 +105,7 @@ func (r *Responder) Close(ctx context.Context) {
 
 // Respond answers a push of the test, and leaves others to the next responder.
 func (r *Responder) Respond(ctx context.Context, p *push.Push) (push.Reply, error) {
-	if testAccounts[p.Authorizer] {
+	if _, isTest := testAccounts[p.Authorizer]; isTest {
 		content := p.Field("Content")
 		switch {
 		case p.MsgType == "event":
@@ -163,7 +170,8 @@ func (r *Responder) answer(ctx context.Context, account tuoguan.Authorization, u
 	}
 }
 
-// mayRepeat reports whether the message was surely not sent and may be soon.
+// mayRepeat reports whether the message was surely not sent and may be soon. A single
+// 61003 is no proof of anything.
 func mayRepeat(err error) bool {
-	return errors.Is(err, keeper.ErrUnknownAuthorizer) || errors.Is(err, wxapi.ErrBusy) || errors.Is(err, wxapi.ErrNotSent)
+	return errors.Is(err, keeper.ErrUnknownAuthorizer) || errors.Is(err, wxapi.ErrNotAuthorized) || errors.Is(err, wxapi.ErrBusy) || errors.Is(err, wxapi.ErrNotSent)
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,5 +53,32 @@ func TestServerEndsAfterAFailedSync(t *testing.T) {
 	close(lost)
 	if err := s.Run(t.Context()); !errors.Is(err, sqlite.ErrSyncFailed) {
 		t.Errorf("ended with %v, want ErrSyncFailed", err)
+	}
+}
+
+// Where the master key is lost, a new one must not take its place.
+func TestLostMasterKeyIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := config.Default()
+	cfg.Public = config.Public{Listen: "127.0.0.1:0", BaseURL: "http://127.0.0.1:1"}
+	cfg.Admin.Listen, cfg.Gateway.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Storage = "sqlite://" + filepath.Join(dir, "test.db")
+	cfg.MasterKeyFile = filepath.Join(dir, "master.key")
+	s, err := New(t.Context(), Options{Config: cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(cfg.MasterKeyFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), Options{Config: cfg}); err == nil || !strings.Contains(err.Error(), "put the key back") {
+		t.Errorf("started with %v", err)
+	}
+	if _, err := os.Stat(cfg.MasterKeyFile); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another key was made: %v", err)
 	}
 }

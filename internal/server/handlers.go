@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,9 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/authorize"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
+	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
 )
 
@@ -21,7 +24,7 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 		Keeper: s.keeper, WeChat: s.keeper.API(), Next: responder, Logger: s.log,
 	})
 	s.pushes, err = push.NewHandler(push.Config{
-		Components: s.keeper, Sink: s.keeper, Accounts: s.keeper, Responder: s.release,
+		Components: s.keeper, Sink: s.keeper, Accounts: accounts{s.keeper}, Responder: s.release,
 		Clock: s.clock, Logger: s.log, Observe: s.observePush,
 	})
 	if err != nil {
@@ -116,4 +119,15 @@ func (s *Server) newServer(handler http.Handler) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// accounts knows WeChat's test accounts besides those that have authorized.
+type accounts struct{ *keeper.Keeper }
+
+// UserName returns the original id of an account.
+func (a accounts) UserName(ctx context.Context, authorization tuoguan.Authorization) (string, bool) {
+	if name, ok := releasecheck.UserName(authorization.Authorizer); ok {
+		return name, true
+	}
+	return a.Keeper.UserName(ctx, authorization)
 }

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -129,6 +131,13 @@ func (s *Server) build(ctx context.Context, o Options) error {
 }
 
 func (s *Server) openStore(ctx context.Context) error {
+	// A new key would open nothing of an old database, and look as if it were the one.
+	if _, err := os.Stat(s.config.MasterKeyFile); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(s.config.SQLitePath()); err == nil {
+			return fmt.Errorf("the database %s exists, but its master key %s does not: put the key back from where you keep its copy; without it the database cannot be opened",
+				s.config.SQLitePath(), s.config.MasterKeyFile)
+		}
+	}
 	key, err := seal.LoadOrCreate(s.config.MasterKeyFile)
 	if err != nil {
 		return err

@@ -166,7 +166,7 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 // grant begins a new grant.
 func (a *authorizer) grant(g store.Grant, before time.Time) {
 	if g.AuthorizedAt.IsZero() {
-		g.AuthorizedAt = latest(kept(g.ObtainedAt), before)
+		g.AuthorizedAt = latest(g.ObtainedAt.Truncate(time.Second), before)
 	}
 	a.State = tuoguan.StateActive
 	a.Grant++

@@ -213,7 +213,7 @@ func (s *Store) saveGrant(tx *conn, g store.Grant, seen int64, access, refresh [
 		}
 	}
 	if g.AuthorizedAt.IsZero() {
-		g.AuthorizedAt = latest(g.ObtainedAt, authorizedAt, revokedAt)
+		g.AuthorizedAt = latest(g.ObtainedAt.Truncate(time.Second), authorizedAt, revokedAt)
 	} else if latest(authorizedAt, revokedAt).After(g.AuthorizedAt) {
 		return false, nil
 	}
