@@ -12,7 +12,7 @@ FUZZTIME ?= 20s
 # Where govulncheck finds its database: a URL, or file://DIR with a flat copy.
 VULNDB   ?= https://vuln.go.dev
 
-.PHONY: help build demo test vet race long tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
+.PHONY: help build demo test vet race long chaos tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ race: need-cc ## every test under the race detector; the long simulations run at
 
 long: need-go ## the long simulations (TestLong…) at full size, without the race detector
 	$(GO) test -count=1 -timeout 20m -run '^TestLong' ./...
+
+chaos: need-go ## an adversarial simulation of custody, by seed (CHAOS_SEEDS, CHAOS_SEED, CHAOS_KEEPERS); it explores
+	$(GO) test -count=1 -tags chaos -run '^TestLongChaos$$' ./keeper
 
 # Programs that some tests need besides Go, and their Debian packages.
 PROGRAMS = node=nodejs npm=npm strace=strace

@@ -17,6 +17,9 @@ const (
 	// codeLife is how long an authorization code is tried where its life is unknown.
 	// An hour was observed, though the official sample says ten minutes.
 	codeLife = time.Hour
+	// spentPatience is how long WeChat is asked for the refresh token of a code that is
+	// used up; what it tells may lag behind.
+	spentPatience = 2 * time.Minute
 	// codeSlack is how long after its end a code is still tried, for clocks differ.
 	codeSlack = 2 * time.Minute
 )
@@ -162,7 +165,28 @@ func (k *Keeper) regranted(e store.Exchange) {
 	defer k.mu.Unlock()
 	if k.expected[authorization].CodeHash == e.CodeHash {
 		delete(k.expected, authorization)
+		delete(k.revocations, authorization)
 	}
+}
+
+// revocationOf returns when the account took back the authorization whose code is
+// just being exchanged; zero if it did not.
+func (k *Keeper) revocationOf(a tuoguan.Authorization) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.revocations[a]
+	if k.expected[a].AuthorizedAt.After(at) {
+		return time.Time{}
+	}
+	return at
+}
+
+// expecting reports whether a new grant of owner is expected.
+func (k *Keeper) expecting(owner tuoguan.TokenOwner) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, ok := k.expected[owner.Authorization()]
+	return ok
 }
 
 // awaitGrant waits for a new grant of owner if one is expected.
@@ -245,30 +269,33 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 		info, err = k.api.GetAuthorizerInfo(ctx, authorization)
 		return err
 	})
+	age := k.clock.Now().Sub(e.CreatedAt)
+	g := store.Grant{Authorization: authorization, ObtainedAt: k.clock.Now(), Source: store.FromInfo}
 	switch {
-	case denied(err):
-		return finalError{err} // revoked meanwhile
-	case err != nil:
-		return err
-	case info.Authorization.Tokens.RefreshToken.IsZero():
-		return finalError{fmt.Errorf("the code is used up and WeChat has no refresh token for it: %w", refusal)}
-	}
-	a, err := k.store.Authorizer(ctx, authorization)
-	switch {
-	case err == nil && a.State == tuoguan.StateActive && a.Tokens.RefreshToken.Equal(info.Authorization.Tokens.RefreshToken):
-		e.State, e.Grant, e.FinishedAt, e.Problem = store.ExchangeDone, a.Grant, k.clock.Now(), ""
-		return k.store.UpdateExchange(ctx, e)
-	case err != nil && !errors.Is(err, store.ErrNotFound):
+	case err == nil:
+		g.Tokens.RefreshToken = info.Authorization.Tokens.RefreshToken
+		g.PermissionSets, g.FuncInfo = info.Authorization.PermissionSets, string(info.Authorization.FuncInfo)
+	case !denied(err) || age < secondLook:
 		return err
 	}
-	_, err = k.saveGrant(ctx, e, store.Grant{
-		Authorization:  authorization,
-		Tokens:         tuoguan.TokenSet{RefreshToken: info.Authorization.Tokens.RefreshToken},
-		ObtainedAt:     k.clock.Now(),
-		PermissionSets: info.Authorization.PermissionSets,
-		FuncInfo:       string(info.Authorization.FuncInfo),
-		Source:         store.FromInfo,
-	})
+	if g.Tokens.RefreshToken.IsZero() {
+		a, readErr := k.store.Authorizer(ctx, authorization)
+		switch {
+		case errors.Is(readErr, store.ErrNotFound) && err == nil && age < spentPatience:
+			return fmt.Errorf("the code is used up and WeChat has no refresh token for it yet: %w", refusal)
+		case errors.Is(readErr, store.ErrNotFound):
+			return finalError{fmt.Errorf("the code is used up and WeChat has no refresh token for it: %w", refusal)}
+		case readErr != nil:
+			return readErr
+		case a.State == tuoguan.StateRevoked && err != nil:
+			return finalError{err}
+		}
+		g.PermissionSets, g.FuncInfo = a.PermissionSets, a.FuncInfo
+	}
+	// Whatever is stored, the old access token is dead: the new grant begins without
+	// one, and the refresh that is due at once finds out which refresh token is good,
+	// if any.
+	_, err = k.saveGrant(ctx, e, g)
 	return err
 }
 
@@ -308,6 +335,13 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	})
 	if err != nil {
 		return store.Authorizer{}, err
+	}
+	if at := k.revocationOf(g.Authorization); moved && !at.IsZero() {
+		if _, err := k.store.Revoke(context.WithoutCancel(ctx), g.Authorization, at); err != nil {
+			k.log.Error("a revocation that came before the grant was stored is not recorded", "authorizer_appid", g.Authorizer, "error", err)
+		}
+		k.cache.drop(owner)
+		moved = false
 	}
 	if moved {
 		// The old token died over there; nobody may see it from now on.

@@ -210,13 +210,25 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 	}
 	if err == nil {
 		k.absolve(owner, s.Value)
-		if k.cache.put(owner, s.AccessToken, generation) {
+		if !k.expecting(owner) && k.cache.put(owner, s.AccessToken, generation) {
 			return s.AccessToken, nil
 		}
 	}
 	// The authorization changed meanwhile: a revocation, a new grant. Ask the truth.
+	superseded := errors.Is(err, errChanged)
 	s, err = k.stored(ctx, owner)
+	if superseded && err == nil {
+		// What WeChat gave us may be newer than what is stored, which then dies soon.
+		k.cache.drop(owner)
+		if s.state == nil {
+			if err := k.verifyByRefresh(ctx, s.authorizer); err != nil {
+				k.log.Warn("refresh not scheduled", "authorizer_appid", owner.Authorizer(), "error", err)
+			}
+		}
+	}
 	switch {
+	case k.expecting(owner):
+		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", owner, errChanged)
 	case err != nil:
 		return tuoguan.AccessToken{}, err
 	case s.state != nil:

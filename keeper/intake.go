@@ -68,9 +68,9 @@ func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error)
 		return push.Outcome{}, fmt.Errorf("store a push: %w", err)
 	}
 	k.health.stored()
-	if !duplicate {
-		k.follow(in)
-	}
+	// Also of a duplicate: the first copy may have been stored by somebody who then
+	// died, or have been answered as if it had not been.
+	k.follow(in)
 	return push.Outcome{Duplicate: duplicate, Reply: stored.Reply}, nil
 }
 
@@ -131,6 +131,11 @@ func (k *Keeper) follow(in store.Intake) {
 		k.expectGrant(*in.Exchange)
 		k.rouse()
 	case !in.Revoke.IsZero():
+		k.mu.Lock()
+		if _, ok := k.expected[authorization]; ok {
+			k.revocations[authorization] = in.Revoke // there may be no record to mark yet
+		}
+		k.mu.Unlock()
 		k.cache.drop(tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
 		k.log.Info("authorization revoked", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
 		k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked)})

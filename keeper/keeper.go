@@ -121,11 +121,12 @@ type Keeper struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu         sync.Mutex
-	closed     bool
-	components map[tuoguan.ComponentAppID]*component
-	refusals   map[string]refusal // by flight key
-	expected   map[tuoguan.Authorization]store.Exchange
+	mu          sync.Mutex
+	closed      bool
+	components  map[tuoguan.ComponentAppID]*component
+	refusals    map[string]refusal // by flight key
+	expected    map[tuoguan.Authorization]store.Exchange
+	revocations map[tuoguan.Authorization]time.Time // of those expected
 	// reported holds tokens that WeChat has refused and that are still in force here,
 	// because no refresh has gone well since. They are not handed out again.
 	reported  map[tuoguan.TokenOwner]tuoguan.Secret
@@ -147,18 +148,19 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	cfg = cfg.withDefaults()
 	k := &Keeper{
-		cfg:        cfg,
-		store:      cfg.Store,
-		clock:      cfg.Clock,
-		log:        cfg.Logger,
-		cache:      newCache(cfg.Clock),
-		components: make(map[tuoguan.ComponentAppID]*component),
-		refusals:   make(map[string]refusal),
-		expected:   make(map[tuoguan.Authorization]store.Exchange),
-		reported:   make(map[tuoguan.TokenOwner]tuoguan.Secret),
-		listings:   make(map[tuoguan.ComponentAppID]listing),
-		userNames:  make(map[tuoguan.Authorization]string),
-		wake:       make(chan struct{}, 1),
+		cfg:         cfg,
+		store:       cfg.Store,
+		clock:       cfg.Clock,
+		log:         cfg.Logger,
+		cache:       newCache(cfg.Clock),
+		components:  make(map[tuoguan.ComponentAppID]*component),
+		refusals:    make(map[string]refusal),
+		expected:    make(map[tuoguan.Authorization]store.Exchange),
+		revocations: make(map[tuoguan.Authorization]time.Time),
+		reported:    make(map[tuoguan.TokenOwner]tuoguan.Secret),
+		listings:    make(map[tuoguan.ComponentAppID]listing),
+		userNames:   make(map[tuoguan.Authorization]string),
+		wake:        make(chan struct{}, 1),
 	}
 	cfg.API.Tokens = k
 	var err error

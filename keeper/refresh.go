@@ -223,8 +223,12 @@ func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
 	}
 }
 
-// nextLook says how long to leave a parked authorizer alone: a false alarm is over
-// within a minute, a dead one costs one look a day.
+// nextLook says how long to leave a parked authorizer alone. For ten minutes it is
+// looked at so often that a false alarm is over within one; after that ever less,
+// until a dead one costs one look a day.
 func nextLook(suspectFor time.Duration) time.Duration {
-	return max(15*time.Second, min(suspectFor, 24*time.Hour))
+	if suspectFor < 10*time.Minute {
+		return min(max(15*time.Second, suspectFor), 35*time.Second)
+	}
+	return min(suspectFor, 24*time.Hour)
 }

@@ -296,6 +296,12 @@ func (r *runner) profile(now time.Time) {
 			ctx, cancel := context.WithTimeout(r.ctx, k.cfg.LeaseTTL)
 			defer cancel()
 			err := k.readProfile(ctx, a)
+			if denied(err) {
+				// Whether the authorization stands is for a refresh to find out.
+				if record, err := k.store.Authorizer(ctx, a); err == nil && record.Trouble.SuspectSince.IsZero() {
+					_ = k.verifyByRefresh(ctx, record) // else the next attempt does
+				}
+			}
 			k.settle(key, err)
 			k.observe(Observation{Kind: "profile", Authorization: a, Err: err})
 			if err != nil && r.ctx.Err() == nil {

@@ -118,7 +118,8 @@ type Authorizers interface {
 	// exchange named is finished, and the link named is used up. An AuthorizedAt that
 	// is zero is taken from the exchange. Where it is known and the stored grant or its
 	// revocation is newer by it, nothing but the history and the exchange changes, and
-	// moved is false. Where it stays unknown it becomes the latest of ObtainedAt, to
+	// moved is false; likewise where the exchange is done already, and has led to its
+	// grant. Where it stays unknown it becomes the latest of ObtainedAt, to
 	// the second as all of WeChat's times, and the stored AuthorizedAt and RevokedAt. An
 	// empty refresh token leaves the stored one in place.
 	SaveGrant(ctx context.Context, g Grant) (a Authorizer, moved bool, err error)

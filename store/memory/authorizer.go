@@ -135,7 +135,8 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 		}
 		g.AuthorizedAt = kept(g.AuthorizedAt)
 		before := latest(a.AuthorizedAt, a.RevokedAt)
-		if moved = g.AuthorizedAt.IsZero() || !before.After(g.AuthorizedAt); moved {
+		done := known && e != nil && e.State == store.ExchangeDone
+		if moved = !done && (g.AuthorizedAt.IsZero() || !before.After(g.AuthorizedAt)); moved {
 			if !known {
 				a.CreatedAt = kept(s.clock.Now())
 				s.authorizers[g.Authorization] = a

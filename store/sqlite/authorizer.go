@@ -204,13 +204,17 @@ func (s *Store) saveGrant(tx *conn, g store.Grant, seen int64, access, refresh [
 	if number != seen {
 		return false, errGrantMoved
 	}
-	if g.AuthorizedAt.IsZero() {
-		switch r, err := tx.one(selectExchange, g.Component, g.CodeHash); {
-		case err == nil:
-			g.AuthorizedAt = exchange(&r).AuthorizedAt
-		case !errors.Is(err, store.ErrNotFound):
-			return false, err
+	switch r, err := tx.one(selectExchange, g.Component, g.CodeHash); {
+	case err == nil:
+		e := exchange(&r)
+		if number > 0 && e.State == store.ExchangeDone {
+			return false, nil
 		}
+		if g.AuthorizedAt.IsZero() {
+			g.AuthorizedAt = e.AuthorizedAt
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return false, err
 	}
 	if g.AuthorizedAt.IsZero() {
 		g.AuthorizedAt = latest(g.ObtainedAt.Truncate(time.Second), authorizedAt, revokedAt)

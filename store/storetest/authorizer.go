@@ -146,6 +146,24 @@ func testGrants(t *testing.T, s *suite) {
 		e.equal(a.AuthorizedAt, at(3*time.Hour))
 		e.equal(a.State, tuoguan.StateActive)
 	})
+	s.run(t, "an exchange that is done leads to no other grant", func(e *env) {
+		x := fullExchange()
+		if _, _, err := e.PutExchange(e.ctx, x); err != nil {
+			e.t.Fatal(err)
+		}
+		g := fullGrant()
+		g.CodeHash = x.CodeHash
+		if _, moved := e.grant(g); !moved {
+			e.t.Fatal("the first grant was refused")
+		}
+		late := later(time.Hour, "late")
+		late.CodeHash = x.CodeHash
+		a, moved := e.grant(late)
+		if moved || a.Grant != 1 || !a.Tokens.RefreshToken.Equal(g.Tokens.RefreshToken) {
+			e.t.Errorf("moved is %v, grant %d", moved, a.Grant)
+		}
+		e.equal(len(e.history(id1)), 2)
+	})
 	s.run(t, "finishes the exchange and uses up the link", func(e *env) {
 		x := fullExchange()
 		x.Authorizer, x.Grant, x.FinishedAt = "", 0, time.Time{}
