@@ -28,6 +28,8 @@ const (
 	// checkpointPages is after how many pages the write-ahead log is copied into the
 	// database: 8 MiB, which a start after a crash reads in a moment.
 	checkpointPages = 2048
+	// checkpointEvery is after how many commits the length of the log is looked at.
+	checkpointEvery = 8
 	// restartPages is how long the log may become before writers wait a little for
 	// readers that keep it from beginning anew.
 	restartPages = 16 * checkpointPages
@@ -65,6 +67,7 @@ type writer struct {
 	failure atomic.Pointer[failure]
 	lost    chan struct{} // closed when a sync has failed
 
+	commits      int
 	checkpointAt int64 // length of the log in pages at which to try again
 }
 
@@ -208,7 +211,7 @@ func (w *writer) commit(batch []*op) {
 		}
 		o.answer <- o.err
 	}
-	if err == nil && !trial {
+	if w.commits++; err == nil && !trial && w.commits%checkpointEvery == 0 {
 		w.checkpoint()
 	}
 }
