@@ -34,7 +34,7 @@ type component struct {
 	problem     error     // why there is no new component token; nil if there is
 	problemAt   time.Time
 	due         time.Time // when to try again after problem
-	reconcileAt time.Time
+	reconcileAt time.Time // when to compare with WeChat's list; zero: not since the start
 	failures    int
 }
 

@@ -90,7 +90,7 @@ func (k *Keeper) awaitExchange(ctx context.Context, e store.Exchange) (store.Exc
 		if wait := e.DueAt.Sub(k.clock.Now()); wait > 0 && !k.pause(ctx, wait) {
 			return e, fmt.Errorf("exchange the authorization code: %w", ctx.Err())
 		}
-		result := k.flights.DoChan(exchangeKey(e), func() (any, error) {
+		result := k.flights.DoChan(store.ExchangeLease(e.Component, e.CodeHash), func() (any, error) {
 			if !k.enter() {
 				return store.Exchange{}, ErrClosed
 			}
@@ -110,13 +110,9 @@ func (k *Keeper) awaitExchange(ctx context.Context, e store.Exchange) (store.Exc
 	return e, nil
 }
 
-func exchangeKey(e store.Exchange) string {
-	return "exchange/" + string(e.Component) + "/" + e.CodeHash
-}
-
 // flyExchange makes one attempt at an exchange, under its lease.
 func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (store.Exchange, error) {
-	lease, end, err := k.claim(exchangeKey(store.Exchange{Component: component, CodeHash: hash}))
+	lease, end, err := k.claim(store.ExchangeLease(component, hash))
 	if err != nil {
 		return store.Exchange{}, err
 	}
@@ -258,7 +254,7 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 		if e.Attempts > 0 {
 			// An earlier attempt may have used the code. The push names the account;
 			// else the comparison with the list finds it.
-			k.change(e.Component, func(c *component) { c.reconcileAt = time.Time{} })
+			k.change(e.Component, func(c *component) { c.reconcileAt = k.clock.Now() })
 			k.rouse()
 		}
 		return finalError{refusal}

@@ -756,6 +756,26 @@ func TestAnswerThatCannotBeSavedIsKept(t *testing.T) {
 	})
 }
 
+// A code that a redirect brought alone was used up and the answer lost. Only the list
+// can tell who it was, so it is asked at once and not ten minutes after the start.
+func TestLostExchangeOfARedirectIsFoundInTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, true)
+		appid := w.account()
+		w.good(tuoguan.ComponentToken(w.id))
+		w.faults(func(f *simulator.Faults) { f.LostPush, f.DropReplyAfterProcessing = 1, 1 })
+		r := w.authorize(appid)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := w.keeper.Redirect(ctx, keeper.Redirect{Component: w.id, Code: tuoguan.NewSecret(r.AuthorizationCode), ExpiresIn: time.Hour}); err == nil {
+			t.Error("the exchange went well although no answer arrived")
+		}
+		w.faults(func(f *simulator.Faults) { f.LostPush, f.DropReplyAfterProcessing = 0, 0 })
+		time.Sleep(time.Minute)
+		w.good(w.owner(appid))
+	})
+}
+
 func TestReconcileAdoptsWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil, false)

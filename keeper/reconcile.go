@@ -139,7 +139,7 @@ func (k *Keeper) verifyByRefresh(ctx context.Context, a store.Authorizer) error 
 func (r *runner) reconcile(id tuoguan.ComponentAppID, now time.Time) {
 	k := r.k
 	c, err := k.component(r.ctx, id)
-	if err != nil || now.Before(c.reconcileAt) || now.Sub(r.began) < reconcileFirst {
+	if err != nil || now.Before(c.reconcileAt) || c.reconcileAt.IsZero() && now.Sub(r.began) < reconcileFirst {
 		return
 	}
 	if s, err := k.stored(r.ctx, tuoguan.ComponentToken(id)); err != nil || !(want{}).meets(s, now) {

@@ -255,7 +255,7 @@ func (r *runner) exchange(now time.Time) {
 		return
 	}
 	for _, e := range due {
-		key := exchangeKey(e)
+		key := store.ExchangeLease(e.Component, e.CodeHash)
 		if k.refused(key) != nil {
 			continue
 		}

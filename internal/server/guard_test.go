@@ -38,12 +38,7 @@ func TestGuardOutlivesPanic(t *testing.T) {
 // error and leaves it to the next process to find out.
 func TestServerEndsAfterAFailedSync(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	cfg := config.Default()
-	cfg.Public = config.Public{Listen: "127.0.0.1:0", BaseURL: "http://127.0.0.1:1"}
-	cfg.Admin.Listen, cfg.Gateway.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Storage = "sqlite://" + filepath.Join(dir, "test.db")
-	cfg.MasterKeyFile = filepath.Join(dir, "master.key")
+	cfg := minimal(t)
 	s, err := New(t.Context(), Options{Config: cfg})
 	if err != nil {
 		t.Fatal(err)
@@ -59,12 +54,7 @@ func TestServerEndsAfterAFailedSync(t *testing.T) {
 // Where the master key is lost, a new one must not take its place.
 func TestLostMasterKeyIsNotReplaced(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	cfg := config.Default()
-	cfg.Public = config.Public{Listen: "127.0.0.1:0", BaseURL: "http://127.0.0.1:1"}
-	cfg.Admin.Listen, cfg.Gateway.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Storage = "sqlite://" + filepath.Join(dir, "test.db")
-	cfg.MasterKeyFile = filepath.Join(dir, "master.key")
+	cfg := minimal(t)
 	s, err := New(t.Context(), Options{Config: cfg})
 	if err != nil {
 		t.Fatal(err)
@@ -81,4 +71,15 @@ func TestLostMasterKeyIsNotReplaced(t *testing.T) {
 	if _, err := os.Stat(cfg.MasterKeyFile); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("another key was made: %v", err)
 	}
+}
+
+// minimal returns the least that a server needs.
+func minimal(t *testing.T) config.Config {
+	dir := t.TempDir()
+	cfg := config.Default()
+	cfg.Public = config.Public{Listen: "127.0.0.1:0", BaseURL: "http://127.0.0.1:1"}
+	cfg.Admin.Listen, cfg.Gateway.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Storage = "sqlite://" + filepath.Join(dir, "test.db")
+	cfg.MasterKeyFile = filepath.Join(dir, "master.key")
+	return cfg
 }
