@@ -14,7 +14,7 @@ import (
 // Both sides alternate within one run, so that a noisy machine hits both.
 func BenchmarkRatioToken(b *testing.B) {
 	const authorizers = 10_000
-	k := &Keeper{cache: newCache(nil)}
+	k := &Keeper{cache: newCache(nil, time.Now, true)}
 	owners := make([]tuoguan.TokenOwner, authorizers)
 	var mu sync.RWMutex
 	floor := make(map[tuoguan.TokenOwner]tuoguan.AccessToken, authorizers)
@@ -22,7 +22,7 @@ func BenchmarkRatioToken(b *testing.B) {
 		o := tuoguan.AuthorizerToken("wx0123456789abcdef", tuoguan.AuthorizerAppID(fmt.Sprintf("wx%016x", uint64(i)*0x9e3779b97f4a7c15)))
 		t := tuoguan.AccessToken{Value: tuoguan.NewSecret(fmt.Sprintf("token-%d", i)), ExpiresAt: time.Now().Add(2 * time.Hour)}
 		owners[i], floor[o] = o, t
-		k.cache.put(o, t, k.cache.generation(o))
+		k.cache.put(o, t, version{}, k.cache.generation(o))
 	}
 	ctx := b.Context()
 	if n := testing.AllocsPerRun(1000, func() { _, _ = k.Token(ctx, owners[7]) }); n != 0 {

@@ -22,9 +22,13 @@ const minServe = 10 * time.Second
 // under a lock would cost as much again as the exact look at the clock does, and
 // an approximate clock would serve dead tokens after the process was paused.
 type cache struct {
-	clock *tuoguan.Clock
-	base  time.Time // readings are durations since base, so that the system's clock may jump
+	clock *tuoguan.Clock   // whose offset lets hours pass; nil where it only sets the clock right
+	wall  func() time.Time // what ExpiresAt of a token is compared with
+	base  time.Time        // readings are durations since base, so that the system's clock may jump
 	table atomic.Pointer[table]
+	// trusted is until when, since base, the entries may be handed out without asking
+	// whether another replica has replaced them.
+	trusted atomic.Int64
 
 	mu    sync.Mutex // for those who replace entries
 	taken int        // slots in use
@@ -38,15 +42,24 @@ type table struct{ slots []atomic.Pointer[entry] }
 
 type entry struct {
 	owner      tuoguan.TokenOwner
+	version    version
 	serveUntil time.Duration // since base
 	token      tuoguan.AccessToken
 }
 
+// version tells the token sets of one owner apart.
+type version struct{ grant, epoch int64 }
+
 // dropped is the serveUntil of an entry that only keeps its slot.
 const dropped = time.Duration(math.MinInt64)
 
-func newCache(clock *tuoguan.Clock) *cache {
-	c := &cache{clock: clock, base: time.Now()}
+// newCache returns an empty cache. One that is ours alone is always to be trusted.
+func newCache(clock *tuoguan.Clock, wall func() time.Time, alone bool) *cache {
+	c := &cache{wall: wall, base: time.Now()}
+	if alone {
+		c.clock = clock
+		c.trusted.Store(math.MaxInt64)
+	}
 	c.table.Store(&table{slots: make([]atomic.Pointer[entry], 64)})
 	return c
 }
@@ -81,11 +94,27 @@ func (t *table) slot(o tuoguan.TokenOwner, h uint64) (*atomic.Pointer[entry], *e
 // get returns the entry of o if its token may still be handed out, else nil.
 func (c *cache) get(o tuoguan.TokenOwner) *entry {
 	_, e := c.table.Load().slot(o, hash(o))
-	if e == nil || time.Since(c.base)+c.clock.Offset() >= e.serveUntil {
+	if e == nil {
+		return nil
+	}
+	if now := time.Since(c.base) + c.clock.Offset(); now >= e.serveUntil || int64(now) >= c.trusted.Load() {
 		return nil
 	}
 	return e
 }
+
+// doubtful returns the entry of o if its token lives, though it may have been
+// replaced by another replica.
+func (c *cache) doubtful(o tuoguan.TokenOwner) *entry {
+	_, e := c.table.Load().slot(o, hash(o))
+	if e == nil || c.now() >= e.serveUntil {
+		return nil
+	}
+	return e
+}
+
+// trust says until when the entries are known to be what is stored.
+func (c *cache) trust(until time.Duration) { c.trusted.Store(int64(until)) }
 
 // generation returns the mark to hand to put and replace.
 func (c *cache) generation(o tuoguan.TokenOwner) uint64 {
@@ -96,21 +125,21 @@ func (c *cache) generation(o tuoguan.TokenOwner) uint64 {
 
 // put publishes t unless something was dropped since the generation was read, and
 // reports whether it did.
-func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, generation uint64) bool {
+func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) bool {
 	h := hash(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generations[h%uint64(len(c.generations))] != generation {
 		return false
 	}
-	c.set(o, h, t)
+	c.set(o, h, t, v)
 	return true
 }
 
 // replace publishes the token of a new grant: the old one is forgotten whatever
 // happens, the new one is put unless something was dropped since the generation
 // was read. A zero token is not put.
-func (c *cache) replace(o tuoguan.TokenOwner, t tuoguan.AccessToken, generation uint64) {
+func (c *cache) replace(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) {
 	h := hash(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,7 +148,7 @@ func (c *cache) replace(o tuoguan.TokenOwner, t tuoguan.AccessToken, generation 
 		t = tuoguan.AccessToken{}
 	}
 	*g++
-	c.set(o, h, t)
+	c.set(o, h, t, v)
 }
 
 // drop forgets the token of o.
@@ -128,7 +157,33 @@ func (c *cache) drop(o tuoguan.TokenOwner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generations[h%uint64(len(c.generations))]++
-	c.set(o, h, tuoguan.AccessToken{})
+	c.set(o, h, tuoguan.AccessToken{}, version{})
+}
+
+// dropUnless forgets the token of o unless it is of the version that is stored and
+// that may be handed out.
+func (c *cache) dropUnless(o tuoguan.TokenOwner, stored version, valid bool) {
+	h := hash(o)
+	if _, e := c.table.Load().slot(o, h); e == nil || e.serveUntil == dropped {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, e := c.table.Load().slot(o, h); e != nil && (e.version != stored || !valid) {
+		c.generations[h%uint64(len(c.generations))]++
+		c.set(o, h, tuoguan.AccessToken{}, version{})
+	}
+}
+
+// clear forgets everything.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.generations {
+		c.generations[i]++
+	}
+	c.taken = 0
+	c.table.Store(&table{slots: make([]atomic.Pointer[entry], 64)})
 }
 
 // dropToken forgets the token of o if it is the one that failed.
@@ -138,15 +193,15 @@ func (c *cache) dropToken(o tuoguan.TokenOwner, failed tuoguan.Secret) {
 	defer c.mu.Unlock()
 	if _, e := c.table.Load().slot(o, h); e != nil && e.token.Value.Equal(failed) {
 		c.generations[h%uint64(len(c.generations))]++
-		c.set(o, h, tuoguan.AccessToken{})
+		c.set(o, h, tuoguan.AccessToken{}, version{})
 	}
 }
 
 // set replaces the entry of o; a zero token drops it. The lock is held.
-func (c *cache) set(o tuoguan.TokenOwner, h uint64, t tuoguan.AccessToken) {
-	e := &entry{owner: o, token: t, serveUntil: dropped}
+func (c *cache) set(o tuoguan.TokenOwner, h uint64, t tuoguan.AccessToken, v version) {
+	e := &entry{owner: o, version: v, token: t, serveUntil: dropped}
 	if !t.Value.IsZero() {
-		e.serveUntil = c.now() + t.ExpiresAt.Sub(c.clock.Now()) - minServe
+		e.serveUntil = c.now() + t.ExpiresAt.Sub(c.wall()) - minServe
 	}
 	slot, old := c.table.Load().slot(o, h)
 	if old == nil {

@@ -35,6 +35,8 @@ type component struct {
 	problemAt   time.Time
 	due         time.Time // when to try again after problem
 	reconcileAt time.Time // when to compare with WeChat's list; zero: not since the start
+	wanted      bool      // somebody has a reason not to wait for the nightly comparison
+	gateSince   time.Time // when the comparison that opens the gate first failed
 	failures    int
 }
 
@@ -49,7 +51,7 @@ func (k *Keeper) PutComponent(ctx context.Context, c store.Component) error {
 		return fmt.Errorf("component %s: the AppSecret is missing", c.AppID)
 	}
 	if c.UpdatedAt.IsZero() {
-		c.UpdatedAt = k.clock.Now()
+		c.UpdatedAt = k.now()
 	}
 	if c.CreatedAt.IsZero() {
 		c.CreatedAt = c.UpdatedAt
@@ -126,7 +128,7 @@ func (k *Keeper) component(ctx context.Context, id tuoguan.ComponentAppID) (comp
 	if err != nil {
 		return component{}, fmt.Errorf("read the tickets of %s: %w", id, err)
 	}
-	c := &component{record: record, crypter: crypter, seen: k.clock.Now()}
+	c := &component{record: record, crypter: crypter, seen: k.now()}
 	if len(tickets) > 0 {
 		c.seen = tickets[0].ReceivedAt
 	}
@@ -150,10 +152,13 @@ func (k *Keeper) change(id tuoguan.ComponentAppID, alter func(*component)) {
 }
 
 // mint gets a component access token with the newest ticket that WeChat takes.
-func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease store.Lease) (token tuoguan.AccessToken, err error) {
-	began := k.clock.Now()
+func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *claimed) (token tuoguan.AccessToken, err error) {
+	if err := k.pass(ctx, id, gateComparing); err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	began := k.now()
 	defer func() {
-		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.clock.Now().Sub(began)})
+		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.now().Sub(began)})
 		k.change(id, func(c *component) {
 			if err == nil {
 				c.problem, c.failures, c.due = nil, 0, time.Time{}
@@ -185,8 +190,9 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease stor
 			continue
 		}
 		err = k.ask(ctx, func(ctx context.Context) (err error) {
-			asked = k.clock.Now()
+			asked = k.now()
 			reply, err = k.api.CreateComponentToken(ctx, id, c.record.Secret, t.Value)
+			reply.ExpiresAt = k.shared(reply.ExpiresAt)
 			return err
 		})
 		if !errors.Is(err, wxapi.ErrTicketInvalid) {
@@ -204,7 +210,7 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease stor
 		ExpiresAt:  reply.ExpiresAt,
 		Epoch:      lease.Epoch,
 	}
-	err = k.keep("component token", func(ctx context.Context) error {
+	err = k.keep(Answer{ComponentToken: &kept}, func(ctx context.Context) error {
 		_, err := k.store.SaveComponentToken(ctx, kept)
 		return err
 	})
@@ -223,17 +229,30 @@ func (k *Keeper) tendComponent(ctx context.Context, id tuoguan.ComponentAppID) {
 		k.log.Error("component cannot be read", "component_appid", id, "error", err)
 		return
 	}
-	now := k.clock.Now()
-	if now.Sub(c.seen) >= ticketSilence && now.Sub(c.pushStarted) >= startPushEvery {
-		k.change(id, func(c *component) { c.pushStarted = now })
-		k.startPushTicket(ctx, c.record)
+	now := k.now()
+	stage, err := k.stage(ctx, id)
+	if err != nil {
+		k.log.Error("whether the gate is open cannot be read", "component_appid", id, "error", err)
+		return
 	}
-	if now.Before(c.due) {
+	k.tendTickets(ctx, c, stage == gateTicket)
+	if stage == gateTicket || now.Before(c.due) {
+		return
+	}
+	if stage == gateComparing && k.onDuty() {
+		if err := k.tendGate(ctx, id); err != nil && ctx.Err() == nil {
+			k.log.Warn("the gate stays closed", "component_appid", id, "error", err)
+		}
 		return
 	}
 	owner := tuoguan.ComponentToken(id)
 	s, err := k.stored(ctx, owner)
-	if err != nil || (want{ahead: true}).meets(s, now) {
+	if err != nil {
+		return
+	}
+	if (want{ahead: true}).meets(s, now) {
+		// Perhaps another replica got it.
+		k.change(id, func(c *component) { c.problem, c.failures = nil, 0 })
 		return
 	}
 	if tickets, err := k.store.Tickets(ctx, id); err != nil || len(tickets) == 0 || now.Sub(tickets[0].ReceivedAt) > ticketLife {
@@ -242,6 +261,26 @@ func (k *Keeper) tendComponent(ctx context.Context, id tuoguan.ComponentAppID) {
 	if _, err := k.join(ctx, owner, want{ahead: true}); err != nil {
 		k.log.Warn("no new component token", "component_appid", id, "error", err)
 	}
+}
+
+// tendTickets has WeChat push tickets again after they fell silent, or at once.
+func (k *Keeper) tendTickets(ctx context.Context, c component, atOnce bool) {
+	now := k.now()
+	id := c.record.AppID
+	if !atOnce && now.Sub(c.seen) < ticketSilence || now.Sub(c.pushStarted) < startPushEvery || !k.onDuty() {
+		return
+	}
+	// They may have come to another replica.
+	tickets, err := k.store.Tickets(ctx, id)
+	if err != nil {
+		return
+	}
+	if !atOnce && len(tickets) > 0 && now.Sub(tickets[0].ReceivedAt) < ticketSilence {
+		k.change(id, func(c *component) { c.seen = tickets[0].ReceivedAt })
+		return
+	}
+	k.change(id, func(c *component) { c.pushStarted = now })
+	k.startPushTicket(ctx, c.record)
 }
 
 // startPushTicket asks WeChat to push tickets again.

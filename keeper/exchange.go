@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
@@ -62,7 +63,7 @@ func (k *Keeper) codeEnd(life time.Duration) time.Time {
 	if life <= 0 {
 		return time.Time{}
 	}
-	return k.clock.Now().Add(min(life, 24*time.Hour))
+	return k.now().Add(min(life, 24*time.Hour))
 }
 
 func (k *Keeper) exchangeCode(ctx context.Context, e store.Exchange) (store.Exchange, error) {
@@ -74,7 +75,7 @@ func (k *Keeper) exchangeCode(ctx context.Context, e store.Exchange) (store.Exch
 	}
 	e.CodeHash = HashCode(e.Code)
 	e.State = store.ExchangePending
-	e.CreatedAt = k.clock.Now()
+	e.CreatedAt = k.now()
 	e.DueAt = e.CreatedAt
 	e, _, err := k.store.PutExchange(ctx, e)
 	if err != nil {
@@ -87,7 +88,7 @@ func (k *Keeper) exchangeCode(ctx context.Context, e store.Exchange) (store.Exch
 // has failed.
 func (k *Keeper) awaitExchange(ctx context.Context, e store.Exchange) (store.Exchange, error) {
 	for e.State == store.ExchangePending {
-		if wait := e.DueAt.Sub(k.clock.Now()); wait > 0 && !k.pause(ctx, wait) {
+		if wait := e.DueAt.Sub(k.now()); wait > 0 && !k.pause(ctx, wait) {
 			return e, fmt.Errorf("exchange the authorization code: %w", ctx.Err())
 		}
 		result := k.flights.DoChan(store.ExchangeLease(e.Component, e.CodeHash), func() (any, error) {
@@ -112,13 +113,19 @@ func (k *Keeper) awaitExchange(ctx context.Context, e store.Exchange) (store.Exc
 
 // flyExchange makes one attempt at an exchange, under its lease.
 func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (store.Exchange, error) {
-	lease, end, err := k.claim(store.ExchangeLease(component, hash))
+	lease, err := k.claim(store.ExchangeLease(component, hash))
 	if err != nil {
 		return store.Exchange{}, err
 	}
 	defer k.release(lease)
-	ctx, cancel := context.WithDeadline(k.base, end)
+	ctx, cancel := context.WithDeadline(k.base, lease.end)
 	defer cancel()
+	if err := k.drain(ctx); err != nil {
+		return store.Exchange{}, err
+	}
+	if err := k.pass(ctx, component, gateComparing); err != nil {
+		return store.Exchange{}, err
+	}
 
 	e, err := k.store.Exchange(ctx, component, hash)
 	if err != nil {
@@ -127,9 +134,9 @@ func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (sto
 	if e.State != store.ExchangePending {
 		return e, nil
 	}
-	began := k.clock.Now()
+	began := k.now()
 	err = k.attemptExchange(ctx, e)
-	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Duration: k.clock.Now().Sub(began)})
+	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Duration: k.now().Sub(began)})
 	if err != nil {
 		if err := k.postponeExchange(ctx, e, err); err != nil {
 			return store.Exchange{}, err
@@ -144,12 +151,18 @@ func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (sto
 	return e, nil
 }
 
+// expectation is an exchange whose grant readers have to wait for.
+type expectation struct {
+	store.Exchange
+	since time.Duration // by the cache's clock
+}
+
 // expectGrant notes that an account has authorized anew: its old token is dead over
 // there, and readers have to wait for the new one.
 func (k *Keeper) expectGrant(e store.Exchange) {
 	authorization := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
 	k.mu.Lock()
-	k.expected[authorization] = e
+	k.expected[authorization] = expectation{e, k.cache.now()}
 	k.mu.Unlock()
 	k.cache.drop(tuoguan.AuthorizerToken(e.Component, e.Authorizer))
 }
@@ -161,20 +174,7 @@ func (k *Keeper) regranted(e store.Exchange) {
 	defer k.mu.Unlock()
 	if k.expected[authorization].CodeHash == e.CodeHash {
 		delete(k.expected, authorization)
-		delete(k.revocations, authorization)
 	}
-}
-
-// revocationOf returns when the account took back the authorization whose code is
-// just being exchanged; zero if it did not.
-func (k *Keeper) revocationOf(a tuoguan.Authorization) time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	at := k.revocations[a]
-	if k.expected[a].AuthorizedAt.After(at) {
-		return time.Time{}
-	}
-	return at
 }
 
 // expecting reports whether a new grant of owner is expected.
@@ -188,11 +188,12 @@ func (k *Keeper) expecting(owner tuoguan.TokenOwner) bool {
 // awaitGrant waits for a new grant of owner if one is expected.
 func (k *Keeper) awaitGrant(ctx context.Context, owner tuoguan.TokenOwner) error {
 	k.mu.Lock()
-	e, ok := k.expected[owner.Authorization()]
+	expected, ok := k.expected[owner.Authorization()]
 	k.mu.Unlock()
 	if !ok {
 		return nil
 	}
+	e := expected.Exchange
 	// Without a component token the exchange would only be waited for in vain.
 	if _, err := k.Token(ctx, tuoguan.ComponentToken(e.Component)); err != nil {
 		return err
@@ -213,12 +214,15 @@ func (e finalError) Unwrap() error { return e.error }
 // attemptExchange turns the code into a grant. A nil error means that the exchange
 // is stored as done.
 func (k *Keeper) attemptExchange(ctx context.Context, e store.Exchange) error {
-	asked := k.clock.Now()
+	asked := k.now()
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	_ = failpoint.Hit(failpoint.ExchangeBeforeSend)
 	reply, err := k.api.QueryAuth(callCtx, e.Component, e.Code)
+	_ = failpoint.Hit(failpoint.ExchangeAfterReplyBeforeCommit)
 	cancel()
 	switch {
 	case err == nil:
+		reply.Tokens.ExpiresAt = k.shared(reply.Tokens.ExpiresAt)
 		_, err := k.saveGrant(ctx, e, store.Grant{
 			Authorization:  tuoguan.Authorization{Component: e.Component, Authorizer: reply.Authorizer},
 			Tokens:         reply.Tokens,
@@ -243,7 +247,7 @@ func (k *Keeper) codeOver(e store.Exchange) bool {
 	if end.IsZero() {
 		end = e.CreatedAt.Add(codeLife)
 	}
-	return k.clock.Now().After(end.Add(codeSlack))
+	return k.now().After(end.Add(codeSlack))
 }
 
 // exchangeSpent deals with a code that WeChat does not take (any more). Perhaps it
@@ -254,7 +258,7 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 		if e.Attempts > 0 {
 			// An earlier attempt may have used the code. The push names the account;
 			// else the comparison with the list finds it.
-			k.change(e.Component, func(c *component) { c.reconcileAt = k.clock.Now() })
+			k.change(e.Component, func(c *component) { c.reconcileAt, c.wanted = k.now(), true })
 			k.rouse()
 		}
 		return finalError{refusal}
@@ -265,8 +269,8 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 		info, err = k.api.GetAuthorizerInfo(ctx, authorization)
 		return err
 	})
-	age := k.clock.Now().Sub(e.CreatedAt)
-	g := store.Grant{Authorization: authorization, ObtainedAt: k.clock.Now(), Source: store.FromInfo}
+	age := k.now().Sub(e.CreatedAt)
+	g := store.Grant{Authorization: authorization, ObtainedAt: k.now(), Source: store.FromInfo}
 	switch {
 	case err == nil:
 		g.Tokens.RefreshToken = info.Authorization.Tokens.RefreshToken
@@ -325,23 +329,21 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	generation := k.cache.generation(owner)
 	var a store.Authorizer
 	var moved bool
-	err = k.keep("grant", func(ctx context.Context) (err error) {
+	err = k.keep(Answer{Grant: &g}, func(ctx context.Context) (err error) {
 		a, moved, err = k.store.SaveGrant(ctx, g)
 		return err
 	})
 	if err != nil {
 		return store.Authorizer{}, err
 	}
-	if at := k.revocationOf(g.Authorization); moved && !at.IsZero() {
-		if _, err := k.store.Revoke(context.WithoutCancel(ctx), g.Authorization, at); err != nil {
-			k.log.Error("a revocation that came before the grant was stored is not recorded", "authorizer_appid", g.Authorizer, "error", err)
-		}
+	_ = failpoint.Hit(failpoint.ExchangeAfterCommit)
+	switch {
+	case moved && a.State == tuoguan.StateRevoked:
+		// It was taken back before it was stored.
 		k.cache.drop(owner)
-		moved = false
-	}
-	if moved {
+	case moved:
 		// The old token died over there; nobody may see it from now on.
-		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, generation)
+		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
 		k.absolve(owner, g.Tokens.AccessToken)
 		k.forgive(owner.String())
 		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
@@ -384,7 +386,7 @@ func (k *Keeper) linkOf(ctx context.Context, e store.Exchange) (store.Link, erro
 
 // postponeExchange records that an attempt has failed.
 func (k *Keeper) postponeExchange(ctx context.Context, e store.Exchange, failure error) error {
-	now := k.clock.Now()
+	now := k.now()
 	var final finalError
 	switch {
 	case errors.As(failure, &final):

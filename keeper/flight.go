@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
@@ -44,6 +45,7 @@ func (w want) meets(s stored, now time.Time) bool {
 type stored struct {
 	tuoguan.AccessToken
 	refreshAt  time.Time
+	version    version
 	state      error            // ErrRevoked or ErrNeedsReauthorization
 	authorizer store.Authorizer // zero for a component
 }
@@ -57,23 +59,26 @@ func (k *Keeper) stored(ctx context.Context, owner tuoguan.TokenOwner) (stored, 
 			return stored{}, nil
 		}
 		if err != nil {
-			return stored{}, fmt.Errorf("read the token of %s: %w", owner, err)
+			return stored{}, fmt.Errorf("%w: read the token of %s: %w", ErrStorage, owner, err)
 		}
 		return stored{
 			AccessToken: tuoguan.AccessToken{Value: t.Value, ExpiresAt: t.ExpiresAt},
 			refreshAt:   refreshAt(owner.String(), t.ObtainedAt, t.ExpiresAt.Sub(t.ObtainedAt)),
+			version:     version{epoch: t.Epoch},
 		}, nil
 	}
 	a, err := k.store.Authorizer(ctx, owner.Authorization())
 	if errors.Is(err, store.ErrNotFound) {
 		return stored{}, fmt.Errorf("%w: %s", ErrUnknownAuthorizer, owner)
 	}
+	k.health.readable(owner, err, k.now())
 	if err != nil {
-		return stored{}, fmt.Errorf("read the token of %s: %w", owner, err)
+		return stored{}, fmt.Errorf("%w: read the token of %s: %w", ErrStorage, owner, err)
 	}
 	s := stored{
 		AccessToken: tuoguan.AccessToken{Value: a.Tokens.AccessToken, ExpiresAt: a.Tokens.ExpiresAt},
 		refreshAt:   a.RefreshAt,
+		version:     version{a.Grant, a.Epoch},
 		authorizer:  a,
 	}
 	switch a.State {
@@ -141,10 +146,10 @@ func (k *Keeper) read(ctx context.Context, owner tuoguan.TokenOwner, w want) (tu
 		if s.state != nil {
 			return tuoguan.AccessToken{}, s.state
 		}
-		if !w.meets(s, k.clock.Now()) {
+		if !w.meets(s, k.now()) {
 			return tuoguan.AccessToken{}, nil
 		}
-		k.cache.put(owner, s.AccessToken, generation)
+		k.cache.put(owner, s.AccessToken, s.version, generation)
 		return s.AccessToken, nil
 	})
 	select {
@@ -157,6 +162,12 @@ func (k *Keeper) read(ctx context.Context, owner tuoguan.TokenOwner, w want) (tu
 
 // join waits for the flight under way for owner, or starts one.
 func (k *Keeper) join(ctx context.Context, owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, error) {
+	return k.joinClaimed(ctx, owner, w, nil)
+}
+
+// joinClaimed is join where the lease is ours already. If a flight is under way it
+// is left to lapse: that flight has a later one.
+func (k *Keeper) joinClaimed(ctx context.Context, owner tuoguan.TokenOwner, w want, c *claimed) (tuoguan.AccessToken, error) {
 	key := owner.String()
 	if !w.ahead {
 		if err := k.refused(key); err != nil {
@@ -168,7 +179,7 @@ func (k *Keeper) join(ctx context.Context, owner tuoguan.TokenOwner, w want) (tu
 			return tuoguan.AccessToken{}, ErrClosed
 		}
 		defer k.work.Done()
-		t, err := k.fly(owner, w)
+		t, err := k.fly(owner, w, c)
 		k.settle(key, err)
 		return t, err
 	})
@@ -181,15 +192,19 @@ func (k *Keeper) join(ctx context.Context, owner tuoguan.TokenOwner, w want) (tu
 }
 
 // fly brings a token: steps two to six of the package comment.
-func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, error) {
+func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuoguan.AccessToken, err error) {
 	generation := k.cache.generation(owner)
-	lease, end, err := k.claim(owner.String())
-	if err != nil {
-		return tuoguan.AccessToken{}, err
+	if lease == nil {
+		if lease, err = k.claim(store.TokenLease(owner)); err != nil {
+			return tuoguan.AccessToken{}, err
+		}
 	}
 	defer k.release(lease)
-	ctx, cancel := context.WithDeadline(k.base, end)
+	ctx, cancel := context.WithDeadline(k.base, lease.end)
 	defer cancel()
+	if err := k.drain(ctx); err != nil {
+		return tuoguan.AccessToken{}, err
+	}
 
 	s, err := k.stored(ctx, owner)
 	if err != nil {
@@ -198,7 +213,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 	if errors.Is(s.state, ErrRevoked) || s.state != nil && !w.ahead {
 		return tuoguan.AccessToken{}, s.state
 	}
-	if !w.meets(s, k.clock.Now()) {
+	if !w.meets(s, k.now()) {
 		if owner.IsComponent() {
 			s.AccessToken, err = k.mint(ctx, owner.Component(), lease)
 		} else {
@@ -207,10 +222,11 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 		if err != nil && !errors.Is(err, errChanged) {
 			return tuoguan.AccessToken{}, err
 		}
+		s.version.epoch = lease.Epoch
 	}
 	if err == nil {
 		k.absolve(owner, s.Value)
-		if !k.expecting(owner) && k.cache.put(owner, s.AccessToken, generation) {
+		if !k.expecting(owner) && k.cache.put(owner, s.AccessToken, s.version, generation) {
 			return s.AccessToken, nil
 		}
 	}
@@ -220,10 +236,8 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 	if superseded && err == nil {
 		// What WeChat gave us may be newer than what is stored, which then dies soon.
 		k.cache.drop(owner)
-		if s.state == nil {
-			if err := k.verifyByRefresh(ctx, s.authorizer); err != nil {
-				k.log.Warn("refresh not scheduled", "authorizer_appid", owner.Authorizer(), "error", err)
-			}
+		if err := k.verifySuperseded(ctx, owner.Authorization()); err != nil {
+			k.log.Warn("refresh not scheduled", "authorizer_appid", owner.Authorizer(), "error", err)
 		}
 	}
 	switch {
@@ -233,7 +247,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want) (tuoguan.AccessToken, err
 		return tuoguan.AccessToken{}, err
 	case s.state != nil:
 		return tuoguan.AccessToken{}, s.state
-	case !(want{failed: w.failed}).meets(s, k.clock.Now()):
+	case !(want{failed: w.failed}).meets(s, k.now()):
 		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", owner, errChanged)
 	}
 	return s.AccessToken, nil
@@ -248,12 +262,21 @@ func (k *Keeper) absolve(owner tuoguan.TokenOwner, current tuoguan.Secret) {
 	}
 }
 
-// claim takes the lease on key, waiting for whoever has it. The end returned is
-// counted from before the claim was made, so that a slow store never stretches it.
-func (k *Keeper) claim(key string) (store.Lease, time.Time, error) {
+// claimed is a lease of ours.
+type claimed struct {
+	store.Lease
+	// end is when we stop trusting it, counted from before the claim was made, so that
+	// a slow store never stretches it.
+	end  time.Time
+	over bool // released with what was saved under it
+}
+
+// claim takes the lease on key, waiting for whoever has it.
+func (k *Keeper) claim(key string) (*claimed, error) {
 	giveUp := time.Now().Add(2 * k.cfg.LeaseTTL)
 	for {
 		start := time.Now()
+		_ = failpoint.Hit(failpoint.ClaimBeforeCommit)
 		ctx, cancel := context.WithTimeout(k.base, k.cfg.LeaseTTL)
 		lease, err := k.store.AcquireLease(ctx, key, k.cfg.Holder, k.cfg.LeaseTTL)
 		cancel()
@@ -261,49 +284,29 @@ func (k *Keeper) claim(key string) (store.Lease, time.Time, error) {
 		switch {
 		case err == nil:
 			k.health.stored()
-			return lease, start.Add(k.cfg.LeaseTTL - leaseMargin), nil
+			_ = failpoint.Hit(failpoint.ClaimAfterCommit)
+			return &claimed{Lease: lease, end: start.Add(k.cfg.LeaseTTL - leaseMargin)}, nil
 		case !errors.As(err, &held):
-			k.health.failedToStore(err, k.clock.Now())
-			return store.Lease{}, time.Time{}, fmt.Errorf("%w: claim %s: %w", ErrStorage, key, err)
+			k.health.failedToStore(err, k.now())
+			return nil, fmt.Errorf("%w: claim %s: %w", ErrStorage, key, err)
 		case time.Now().After(giveUp):
-			return store.Lease{}, time.Time{}, fmt.Errorf("claim %s: %w", key, err)
+			return nil, fmt.Errorf("claim %s: %w", key, err)
 		}
 		if !k.pause(k.base, min(leasePoll, held.Remaining)) {
-			return store.Lease{}, time.Time{}, ErrClosed
+			return nil, ErrClosed
 		}
 	}
 }
 
 // release ends a lease. If it cannot be ended it lapses.
-func (k *Keeper) release(l store.Lease) {
+func (k *Keeper) release(l *claimed) {
+	if l.over {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), leaseMargin)
 	defer cancel()
-	if err := k.store.ReleaseLease(ctx, l); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+	if err := k.store.ReleaseLease(ctx, l.Lease); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		k.log.Warn("lease not released, it will lapse", "key", l.Key, "term", l.Epoch, "error", err)
-	}
-}
-
-// keep saves what WeChat has answered. It does not give up while the process
-// lives, because what it holds may be the only copy.
-func (k *Keeper) keep(what string, save func(ctx context.Context) error) error {
-	for attempt := 0; ; attempt++ {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
-		err := save(ctx)
-		cancel()
-		if err == nil || errors.Is(err, store.ErrNotFound) {
-			if attempt > 0 {
-				k.health.saved()
-			}
-			return err
-		}
-		if attempt == 0 {
-			k.health.unsaved(err, k.clock.Now())
-			k.log.Error("the store does not take what WeChat has answered; it is kept in memory and tried again", "op", what, "error", err)
-		}
-		if !k.pause(k.base, backOff(attempt, 100*time.Millisecond, 5*time.Second)) {
-			k.health.saved()
-			return fmt.Errorf("%w: %s: %w", ErrStorage, what, err)
-		}
 	}
 }
 
@@ -357,7 +360,7 @@ type refusal struct {
 func (k *Keeper) refused(key string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r, ok := k.refusals[key]; ok && k.clock.Now().Before(r.until) {
+	if r, ok := k.refusals[key]; ok && k.now().Before(r.until) {
 		return r.err
 	}
 	return nil
@@ -376,7 +379,7 @@ func (k *Keeper) settle(key string, err error) {
 	if errors.Is(err, wxapi.ErrConfig) || errors.Is(err, wxapi.ErrQuota) {
 		limit = 30 * time.Second
 	}
-	r.err, r.until = err, k.clock.Now().Add(backOff(r.failures, time.Second, limit))
+	r.err, r.until = err, k.now().Add(backOff(r.failures, time.Second, limit))
 	r.failures++
 	k.refusals[key] = r
 }

@@ -3,10 +3,12 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
 
@@ -58,8 +60,9 @@ func resultOf(err error) string {
 
 // Problem is something an operator should know of.
 type Problem struct {
-	// Code is one of store_unavailable, token_unsaved, ticket_missing,
-	// ticket_overdue, component_token_failing.
+	// Code is one of store_unavailable, token_unsaved, spill_damaged,
+	// record_quarantined, gate_closed, ticket_missing, ticket_overdue,
+	// component_token_failing.
 	Code      string
 	Component tuoguan.ComponentAppID // "" where all are concerned
 	Message   string                 // holds no secret
@@ -75,6 +78,38 @@ type health struct {
 	since    time.Time
 	pending  int // results of WeChat that are in memory only
 	unsafeAt time.Time
+
+	spill   error // why some of the spill file could not be read
+	spillAt time.Time
+	// quarantined are authorizations whose record does not open.
+	quarantined map[tuoguan.TokenOwner]time.Time
+}
+
+// quarantinedKept bounds how many records that do not open are told apart.
+const quarantinedKept = 1000
+
+// readable notes whether the record of owner opens.
+func (h *health) readable(owner tuoguan.TokenOwner, err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !errors.Is(err, store.ErrQuarantined) {
+		if err == nil {
+			delete(h.quarantined, owner)
+		}
+		return
+	}
+	if h.quarantined == nil {
+		h.quarantined = make(map[tuoguan.TokenOwner]time.Time)
+	}
+	if _, ok := h.quarantined[owner]; !ok && len(h.quarantined) < quarantinedKept {
+		h.quarantined[owner] = now
+	}
+}
+
+func (h *health) damaged(err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.spill, h.spillAt = err, now
 }
 
 func (h *health) stored() {
@@ -135,14 +170,37 @@ func (k *Keeper) Health(ctx context.Context) []Problem {
 			Since:   k.health.unsafeAt,
 		})
 	}
+	if err := k.health.spill; err != nil {
+		problems = append(problems, Problem{
+			Code:    "spill_damaged",
+			Message: "a part of the spill file cannot be read: " + err.Error(),
+			Since:   k.health.spillAt,
+		})
+	}
+	for owner, since := range k.health.quarantined {
+		problems = append(problems, Problem{
+			Code:      "record_quarantined",
+			Component: owner.Component(),
+			Message:   fmt.Sprintf("the record of %s was altered on the disk or belongs elsewhere, and is not used", owner),
+			Since:     since,
+		})
+	}
 	k.health.mu.Unlock()
 
 	status, err := k.Status(ctx)
 	if err != nil {
-		return append(problems, Problem{Code: "store_unavailable", Message: err.Error(), Since: k.clock.Now(), Blocking: true})
+		return append(problems, Problem{Code: "store_unavailable", Message: err.Error(), Since: k.now(), Blocking: true})
 	}
-	now := k.clock.Now()
+	now := k.now()
+	gate, err := k.gate(ctx)
+	if err != nil {
+		return append(problems, Problem{Code: "store_unavailable", Message: err.Error(), Since: now, Blocking: true})
+	}
 	for _, c := range status.Components {
+		if stage, err := k.stage(ctx, c.AppID); err == nil && stage != gateOpen {
+			problems = append(problems, Problem{Code: "gate_closed", Component: c.AppID, Since: gate.ClosedAt,
+				Message: "the data was " + gate.Reason + "; nothing is refreshed until " + stage.awaits()})
+		}
 		switch {
 		case c.TicketReceivedAt.IsZero():
 			problems = append(problems, Problem{Code: "ticket_missing", Component: c.AppID, Since: c.WaitingSince,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -19,9 +20,9 @@ const userNamesKept = 100_000
 // Accept stores a push together with the change it causes, in one step, and then
 // sees to what follows from it. It never calls WeChat.
 func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error) {
-	received := p.ReceivedAt
-	if received.IsZero() {
-		received = k.clock.Now()
+	received := k.now()
+	if !p.ReceivedAt.IsZero() {
+		received = k.shared(p.ReceivedAt)
 	}
 	in := store.Intake{Push: store.Push{
 		Key:        p.DedupeKey(),
@@ -60,17 +61,21 @@ func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error)
 		}
 	}
 
+	if err := failpoint.Hit(failpoint.InboxBeforeCommit); err != nil {
+		return push.Outcome{}, err
+	}
 	stored, duplicate, err := k.store.AcceptPush(ctx, in)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			k.health.failedToStore(err, k.clock.Now())
+			k.health.failedToStore(err, k.now())
 		}
 		return push.Outcome{}, fmt.Errorf("store a push: %w", err)
 	}
+	_ = failpoint.Hit(failpoint.InboxAfterCommitBeforeReply)
 	k.health.stored()
 	// Also of a duplicate: the first copy may have been stored by somebody who then
 	// died, or have been answered as if it had not been.
-	k.follow(in)
+	k.follow(in, !duplicate)
 	return push.Outcome{Duplicate: duplicate, Reply: stored.Reply}, nil
 }
 
@@ -94,7 +99,7 @@ func (k *Keeper) exchangeOf(p *push.Push, authorizer tuoguan.AuthorizerAppID, co
 		Authorizer:   authorizer,
 		AuthorizedAt: p.CreatedAt,
 		State:        store.ExchangePending,
-		DueAt:        k.clock.Now(),
+		DueAt:        k.now(),
 		CreatedAt:    received,
 	}
 	if pre := p.Field("PreAuthCode"); pre != "" {
@@ -116,7 +121,8 @@ func (k *Keeper) exchangeOf(p *push.Push, authorizer tuoguan.AuthorizerAppID, co
 }
 
 // follow does what a stored push asks for in memory, and wakes who does the rest.
-func (k *Keeper) follow(in store.Intake) {
+// Only a push that is new is news.
+func (k *Keeper) follow(in store.Intake, isNew bool) {
 	authorization := tuoguan.Authorization{Component: in.Push.Component, Authorizer: in.Push.Authorizer}
 	switch {
 	case in.Ticket != nil:
@@ -125,20 +131,19 @@ func (k *Keeper) follow(in store.Intake) {
 			c.due = time.Time{}
 		})
 		k.forgive(string(in.Push.Component))
-		k.observe(Observation{Kind: "ticket", Authorization: authorization})
+		if isNew {
+			k.observe(Observation{Kind: "ticket", Authorization: authorization})
+		}
 		k.rouse()
 	case in.Exchange != nil:
 		k.expectGrant(*in.Exchange)
 		k.rouse()
 	case !in.Revoke.IsZero():
-		k.mu.Lock()
-		if _, ok := k.expected[authorization]; ok {
-			k.revocations[authorization] = in.Revoke // there may be no record to mark yet
-		}
-		k.mu.Unlock()
 		k.cache.drop(tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
-		k.log.Info("authorization revoked", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
-		k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked)})
+		if isNew {
+			k.log.Info("authorization revoked", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
+			k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked)})
+		}
 		if k.enter() {
 			go func() {
 				defer k.work.Done()
@@ -173,7 +178,7 @@ func (k *Keeper) doubtRevocation(authorization tuoguan.Authorization, at time.Ti
 			_, err = k.saveGrant(ctx, store.Exchange{Component: authorization.Component}, store.Grant{
 				Authorization:  authorization,
 				Tokens:         tuoguan.TokenSet{RefreshToken: info.Authorization.Tokens.RefreshToken},
-				ObtainedAt:     k.clock.Now(),
+				ObtainedAt:     k.now(),
 				PermissionSets: info.Authorization.PermissionSets,
 				FuncInfo:       string(info.Authorization.FuncInfo),
 				Source:         store.FromInfo,

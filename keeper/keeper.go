@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -31,8 +32,9 @@ var (
 	ErrNeedsReauthorization = errors.New("keeper: the merchant has to authorize again")
 	// ErrNoTicket: no verify ticket younger than twelve hours has arrived yet.
 	ErrNoTicket = errors.New("keeper: no verify ticket has arrived yet")
-	// ErrStorage: the store cannot keep a new token, so WeChat is not asked for one.
-	ErrStorage = errors.New("keeper: the store cannot keep a token at present")
+	// ErrStorage: the store does not work. It could not keep a new token, so WeChat is
+	// not asked for one.
+	ErrStorage = errors.New("keeper: the store does not work at present")
 	// ErrClosed: the keeper has been closed.
 	ErrClosed = errors.New("keeper: closed")
 )
@@ -41,9 +43,15 @@ var (
 type Config struct {
 	// Store is the truth. Required.
 	Store store.Store
-	// API says how WeChat is reached. Its Tokens is set by New.
+	// API says how WeChat is reached. Its Tokens and Clock are set by New.
 	API wxapi.Config
-	// Clock is the system's clock if nil.
+	// Shared: other keepers work on the same store. Memory is then kept in line with
+	// what they do, and the store's clock is made ours.
+	Shared bool
+	// Spill keeps what WeChat has answered while the store does not take it. Without
+	// one that is kept in memory only.
+	Spill Spill
+	// Clock is the system's clock if nil. With Shared it is set by the store's.
 	Clock *tuoguan.Clock
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -52,10 +60,10 @@ type Config struct {
 	// Observe, if set, is told of everything worth counting. It must not block.
 	Observe func(Observation)
 
-	// Workers is how many refreshes run at once in the background. Defaults to 16.
+	// Workers is how many refreshes run at once in the background. Defaults to 128.
 	Workers int
-	// RefreshRate is how many background refreshes start per second at the most.
-	// Defaults to 500.
+	// RefreshRate is how many background refreshes start per second at the most, by
+	// all replicas together. Defaults to 500.
 	RefreshRate int
 	// LeaseTTL is how long a claim lasts; a process that died is replaced after it.
 	// Defaults to 15 s.
@@ -75,10 +83,13 @@ func (c Config) withDefaults() Config {
 		c.Holder = hex.EncodeToString(b)
 	}
 	if c.Workers == 0 {
-		c.Workers = 16
+		c.Workers = 128
 	}
 	if c.RefreshRate == 0 {
 		c.RefreshRate = 500
+	}
+	if c.Clock == nil {
+		c.Clock = new(tuoguan.Clock)
 	}
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = 15 * time.Second
@@ -110,7 +121,7 @@ type Keeper struct {
 	cfg     Config
 	store   store.Store
 	api     *wxapi.Client
-	clock   *tuoguan.Clock
+	clock   *tuoguan.Clock // see now
 	log     *slog.Logger
 	cache   *cache
 	flights singleflight.Group
@@ -121,17 +132,21 @@ type Keeper struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu          sync.Mutex
-	closed      bool
-	components  map[tuoguan.ComponentAppID]*component
-	refusals    map[string]refusal // by flight key
-	expected    map[tuoguan.Authorization]store.Exchange
-	revocations map[tuoguan.Authorization]time.Time // of those expected
+	mu         sync.Mutex
+	closed     bool
+	components map[tuoguan.ComponentAppID]*component
+	refusals   map[string]refusal // by flight key
+	expected   map[tuoguan.Authorization]expectation
 	// reported holds tokens that WeChat has refused and that are still in force here,
 	// because no refresh has gone well since. They are not handed out again.
 	reported  map[tuoguan.TokenOwner]tuoguan.Secret
 	listings  map[tuoguan.ComponentAppID]listing
 	userNames map[tuoguan.Authorization]string
+	replica   replica
+
+	synced   atomic.Pointer[reading] // of the store's clock; nil unless Shared
+	gateless atomic.Bool             // no gate was ever closed
+	drained  atomic.Bool             // what the spill held is in the store
 
 	wake chan struct{} // something became due
 }
@@ -148,21 +163,20 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	cfg = cfg.withDefaults()
 	k := &Keeper{
-		cfg:         cfg,
-		store:       cfg.Store,
-		clock:       cfg.Clock,
-		log:         cfg.Logger,
-		cache:       newCache(cfg.Clock),
-		components:  make(map[tuoguan.ComponentAppID]*component),
-		refusals:    make(map[string]refusal),
-		expected:    make(map[tuoguan.Authorization]store.Exchange),
-		revocations: make(map[tuoguan.Authorization]time.Time),
-		reported:    make(map[tuoguan.TokenOwner]tuoguan.Secret),
-		listings:    make(map[tuoguan.ComponentAppID]listing),
-		userNames:   make(map[tuoguan.Authorization]string),
-		wake:        make(chan struct{}, 1),
+		cfg:        cfg,
+		store:      cfg.Store,
+		clock:      cfg.Clock,
+		log:        cfg.Logger,
+		components: make(map[tuoguan.ComponentAppID]*component),
+		refusals:   make(map[string]refusal),
+		expected:   make(map[tuoguan.Authorization]expectation),
+		reported:   make(map[tuoguan.TokenOwner]tuoguan.Secret),
+		listings:   make(map[tuoguan.ComponentAppID]listing),
+		userNames:  make(map[tuoguan.Authorization]string),
+		wake:       make(chan struct{}, 1),
 	}
-	cfg.API.Tokens = k
+	k.cache = newCache(cfg.Clock, k.now, !cfg.Shared)
+	cfg.API.Tokens, cfg.API.Clock = k, cfg.Clock
 	var err error
 	if k.api, err = wxapi.New(cfg.API); err != nil {
 		return nil, err
@@ -203,6 +217,25 @@ func (k *Keeper) API() *wxapi.Client { return k.api }
 func (k *Keeper) Token(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
 	if e := k.cache.get(owner); e != nil {
 		return e.token, nil
+	}
+	if e := k.cache.doubtful(owner); e != nil {
+		return k.verified(ctx, owner, e.token)
+	}
+	return k.await(ctx, owner, tuoguan.Secret{})
+}
+
+// verified asks the store about a token in memory that another replica may have
+// replaced. If the store does not answer nobody can change anything either, as far
+// as we can know, and the token is handed out while it lives.
+func (k *Keeper) verified(ctx context.Context, owner tuoguan.TokenOwner, token tuoguan.AccessToken) (tuoguan.AccessToken, error) {
+	bounded, cancel := context.WithTimeout(ctx, doubtfulRead)
+	defer cancel()
+	t, err := k.read(bounded, owner, want{})
+	switch {
+	case err == nil && !t.Value.IsZero():
+		return t, nil
+	case errors.Is(err, ErrStorage), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return token, nil
 	}
 	return k.await(ctx, owner, tuoguan.Secret{})
 }

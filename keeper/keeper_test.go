@@ -58,6 +58,13 @@ func (f *flaky) AcquireLease(ctx context.Context, key, holder string, ttl time.D
 	return f.Store.AcquireLease(ctx, key, holder, ttl)
 }
 
+func (f *flaky) ClaimDue(ctx context.Context, at time.Time, holder string, ttl time.Duration, n int) ([]store.Due, error) {
+	if err, _ := f.failing(); err != nil {
+		return nil, err
+	}
+	return f.Store.ClaimDue(ctx, at, holder, ttl, n)
+}
+
 func (f *flaky) Probe(ctx context.Context) error {
 	if err, _ := f.failing(); err != nil {
 		return err

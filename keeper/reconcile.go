@@ -26,24 +26,34 @@ type Reconciliation struct {
 	Candidates  int // refresh tokens new to the history
 	Unexchanged int // authorizations whose code was never exchanged: the merchant must authorize again
 	Unlisted    int // active here but not in the list; each is verified by a refresh
+
+	restoring bool // the gate is closed: what is stored may be old
 }
+
+// reconciledSetting is the prefix of the settings that say when each component was
+// last compared, by any replica.
+const reconciledSetting = "reconciled/"
 
 // Reconcile compares what is stored with what WeChat lists and repairs it. It
 // never deletes anything: presence in the list is no proof, and absence neither.
 func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Reconciliation, err error) {
-	began := k.clock.Now()
+	began := k.now()
 	defer func() {
-		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.clock.Now().Sub(began)})
+		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.now().Sub(began)})
 	}()
-	if _, err := k.component(ctx, id); err != nil {
+	stage, err := k.stage(ctx, id)
+	if err != nil {
 		return r, err
 	}
+	r.restoring = stage != gateOpen
 	list, err := k.walk(ctx, id)
 	if err != nil {
 		return r, err
 	}
 	r.Listed = len(list)
+	listed := make(map[tuoguan.AuthorizerAppID]bool, len(list))
 	for _, entry := range list {
+		listed[entry.Authorizer] = true
 		if err := k.reconcileOne(ctx, id, entry, &r); err != nil {
 			return r, err
 		}
@@ -55,11 +65,11 @@ func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Re
 			return r, fmt.Errorf("read the authorizers of %s: %w", id, err)
 		}
 		for _, a := range page {
-			if _, listed := list[a.Authorizer]; listed {
+			if listed[a.Authorizer] {
 				continue
 			}
 			r.Unlisted++
-			if err := k.verifyByRefresh(ctx, a); err != nil {
+			if _, err := k.verifyByRefresh(ctx, a); err != nil {
 				return r, err
 			}
 		}
@@ -109,37 +119,55 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 		_, err := k.saveGrant(ctx, store.Exchange{Component: id, AuthorizedAt: entry.AuthorizedAt}, store.Grant{
 			Authorization: authorization,
 			Tokens:        tuoguan.TokenSet{RefreshToken: entry.RefreshToken},
-			ObtainedAt:    k.clock.Now(),
+			ObtainedAt:    k.now(),
 			Source:        store.FromList,
 		})
 		return err
 	}
 	r.Candidates++
 	_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
-		Authorization: authorization, Grant: a.Grant, Value: entry.RefreshToken, Source: store.FromList, ReceivedAt: k.clock.Now(),
+		Authorization: authorization, Grant: a.Grant, Value: entry.RefreshToken, Source: store.FromList, ReceivedAt: k.now(),
 	})
 	if err != nil {
 		return fmt.Errorf("keep a refresh token of %s: %w", authorization, err)
 	}
-	if a.State == tuoguan.StateNeedsReauthorization {
-		return k.verifyByRefresh(ctx, a)
+	if a.State == tuoguan.StateNeedsReauthorization || r.restoring {
+		_, err = k.verifyByRefresh(ctx, a)
 	}
-	return nil
+	return err
 }
 
-// verifyByRefresh makes a refresh due at once, which tells whether an authorization stands.
-func (k *Keeper) verifyByRefresh(ctx context.Context, a store.Authorizer) error {
-	_, err := k.store.SaveTrouble(ctx, store.Trouble{
-		Authorization: a.Authorization, Grant: a.Grant, State: a.State, Info: a.Trouble, RefreshAt: k.clock.Now(), At: k.clock.Now(),
+// verifyByRefresh makes a refresh due at once, which tells whether an authorization
+// stands, unless the record has changed since.
+func (k *Keeper) verifyByRefresh(ctx context.Context, a store.Authorizer) (changed bool, err error) {
+	return k.store.SaveTrouble(ctx, store.Trouble{
+		Authorization: a.Authorization, Grant: a.Grant, Epoch: a.Epoch, State: a.State, Info: a.Trouble,
+		RefreshAt: k.now(), At: k.now(),
 	})
-	return err
+}
+
+// verifySuperseded makes a refresh due at once after WeChat has answered something
+// that did not become current: it may be newer than what is, which then dies soon.
+func (k *Keeper) verifySuperseded(ctx context.Context, id tuoguan.Authorization) error {
+	for {
+		a, err := k.store.Authorizer(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", id, err)
+		}
+		if a.State == tuoguan.StateRevoked {
+			return nil
+		}
+		if changed, err := k.verifyByRefresh(ctx, a); changed || err != nil {
+			return err
+		}
+	}
 }
 
 // reconcile starts the comparison for a component when it is due.
 func (r *runner) reconcile(id tuoguan.ComponentAppID, now time.Time) {
 	k := r.k
 	c, err := k.component(r.ctx, id)
-	if err != nil || now.Before(c.reconcileAt) || c.reconcileAt.IsZero() && now.Sub(r.began) < reconcileFirst {
+	if err != nil || !k.onDuty() && !c.wanted || now.Before(c.reconcileAt) || c.reconcileAt.IsZero() && now.Sub(r.began) < reconcileFirst {
 		return
 	}
 	if s, err := k.stored(r.ctx, tuoguan.ComponentToken(id)); err != nil || !(want{}).meets(s, now) {
@@ -147,42 +175,60 @@ func (r *runner) reconcile(id tuoguan.ComponentAppID, now time.Time) {
 	}
 	r.start(&r.components, "reconcile/"+string(id), func() {
 		next := reconcileEvery
-		if _, err := k.Reconcile(r.ctx, id); err != nil {
+		var last time.Time
+		version, err := k.setting(r.ctx, reconciledSetting+string(id), &last)
+		if err == nil && !c.wanted && now.Sub(last) < reconcileEvery {
+			k.change(id, func(c *component) { c.reconcileAt = last.Add(reconcileEvery) })
+			return
+		}
+		k.change(id, func(c *component) { c.wanted = false })
+		if err == nil {
+			_, err = k.Reconcile(r.ctx, id)
+		}
+		if err == nil {
+			err = k.putSetting(r.ctx, reconciledSetting+string(id), k.now(), version)
+		}
+		if err != nil && !errors.Is(err, store.ErrConflict) { // in conflict somebody else has compared meanwhile
 			next = reconcileFirst
 			if r.ctx.Err() == nil {
 				k.log.Warn("comparison with WeChat's list failed", "component_appid", id, "error", err)
 			}
 		}
-		k.change(id, func(c *component) { c.reconcileAt = k.clock.Now().Add(next) })
+		k.change(id, func(known *component) {
+			if known.wanted {
+				return // again, meanwhile
+			}
+			known.reconcileAt, known.wanted = k.now().Add(next), c.wanted && next != reconcileEvery
+		})
 	})
 }
 
 // walk reads the whole list.
-func (k *Keeper) walk(ctx context.Context, id tuoguan.ComponentAppID) (map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem, error) {
-	list := make(map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem)
+func (k *Keeper) walk(ctx context.Context, id tuoguan.ComponentAppID) ([]wxapi.AuthorizerListItem, error) {
+	var list []wxapi.AuthorizerListItem
 	for entry, err := range k.api.AllAuthorizers(ctx, id) {
 		if err != nil {
 			return nil, fmt.Errorf("read WeChat's list of %s: %w", id, err)
 		}
-		list[entry.Authorizer] = entry
+		list = append(list, entry)
 	}
 	return list, nil
 }
 
 // listing is a walk of the list that several recoveries share.
 type listing struct {
-	entries map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem
+	entries map[tuoguan.AuthorizerAppID]tuoguan.Secret // refresh tokens
 	at      time.Time
 }
 
 // listed returns the list, not older than a few seconds, or than it takes to read
 // it anew: a million authorizers are two thousand calls.
-func (k *Keeper) listed(ctx context.Context, id tuoguan.ComponentAppID) (map[tuoguan.AuthorizerAppID]wxapi.AuthorizerListItem, error) {
+func (k *Keeper) listed(ctx context.Context, id tuoguan.ComponentAppID) (map[tuoguan.AuthorizerAppID]tuoguan.Secret, error) {
 	k.mu.Lock()
 	last := k.listings[id]
 	k.mu.Unlock()
 	age := 5*time.Second + time.Duration(len(last.entries)/500)*time.Second
-	if !last.at.IsZero() && k.clock.Now().Sub(last.at) < age {
+	if !last.at.IsZero() && k.now().Sub(last.at) < age {
 		return last.entries, nil
 	}
 	result := k.flights.DoChan("list/"+string(id), func() (any, error) {
@@ -192,10 +238,14 @@ func (k *Keeper) listed(ctx context.Context, id tuoguan.ComponentAppID) (map[tuo
 		defer k.work.Done()
 		ctx, cancel := context.WithTimeout(k.base, 10*time.Minute)
 		defer cancel()
-		at := k.clock.Now()
-		entries, err := k.walk(ctx, id)
+		at := k.now()
+		list, err := k.walk(ctx, id)
 		if err != nil {
 			return listing{}, err
+		}
+		entries := make(map[tuoguan.AuthorizerAppID]tuoguan.Secret, len(list))
+		for _, entry := range list {
+			entries[entry.Authorizer] = entry.RefreshToken
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()

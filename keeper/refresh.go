@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
@@ -20,8 +21,12 @@ const (
 )
 
 // refresh gets a new token set for a, under lease.
-func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease store.Lease) (tuoguan.AccessToken, error) {
-	began := k.clock.Now()
+func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed) (tuoguan.AccessToken, error) {
+	if err := k.pass(ctx, a.Component, gateOpen); err != nil {
+		k.recordTrouble(a, err)
+		return tuoguan.AccessToken{}, err
+	}
+	began := k.now()
 	var tried []tuoguan.Secret
 	var token tuoguan.AccessToken
 	err := error(nil)
@@ -36,7 +41,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease store.Le
 	if denied(err) {
 		token, err = k.recover(ctx, a, tried, lease, err)
 	}
-	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.clock.Now().Sub(began)})
+	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.now().Sub(began)})
 	if err != nil {
 		k.recordTrouble(a, err)
 		return tuoguan.AccessToken{}, err
@@ -58,35 +63,45 @@ func denied(err error) bool {
 var errChanged = errors.New("keeper: the authorization changed during the refresh")
 
 // exchangeRefreshToken sends one refresh token and keeps what comes back.
-func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, source store.TokenSource, lease store.Lease) (tuoguan.AccessToken, error) {
+func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, source store.TokenSource, lease *claimed) (tuoguan.AccessToken, error) {
 	var reply tuoguan.TokenSet
 	var asked time.Time
 	err := k.ask(ctx, func(ctx context.Context) (err error) {
-		asked = k.clock.Now()
+		asked = k.now()
+		_ = failpoint.Hit(failpoint.RefreshBeforeSend)
 		reply, err = k.api.RefreshAuthorizerToken(ctx, a.Authorization, refreshToken)
+		reply.ExpiresAt = k.shared(reply.ExpiresAt)
+		_ = failpoint.Hit(failpoint.RefreshAfterReplyBeforeParse)
 		return err
 	})
 	if err != nil {
 		return tuoguan.AccessToken{}, err
+	}
+	used := refreshToken
+	if reply.RefreshToken.IsZero() && source != store.FromInfo && source != store.FromList {
+		// One of the history works, and so may the current one, which is newer.
+		used = a.Tokens.RefreshToken
 	}
 	w := store.TokenWrite{
 		Authorization: a.Authorization,
 		Grant:         a.Grant,
 		Epoch:         lease.Epoch,
 		Tokens:        reply,
-		Used:          refreshToken,
+		Used:          used,
 		ObtainedAt:    asked,
 		RefreshAt:     refreshAt(a.String(), asked, reply.ExpiresAt.Sub(asked)),
 		Source:        source,
+		Release:       lease.Lease,
 	}
 	moved := false
-	err = k.keep("authorizer token", func(ctx context.Context) (err error) {
+	err = k.keep(Answer{Tokens: &w}, func(ctx context.Context) (err error) {
 		moved, err = k.store.SaveTokens(ctx, w)
 		return err
 	})
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
+	lease.over = true
 	if !moved {
 		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", a.Authorization, errChanged)
 	}
@@ -95,7 +110,7 @@ func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, r
 
 // recover looks for a refresh token that WeChat takes, after it denied one: in the
 // history, in api_get_authorizer_info and in api_get_authorizer_list.
-func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuoguan.Secret, lease store.Lease, denial error) (token tuoguan.AccessToken, err error) {
+func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuoguan.Secret, lease *claimed, denial error) (token tuoguan.AccessToken, err error) {
 	defer func() {
 		k.observe(Observation{Kind: "recovery", Authorization: a.Authorization, Err: err})
 	}()
@@ -105,10 +120,11 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 		}
 		tried = append(tried, candidate)
 		if source == store.FromInfo || source == store.FromList {
-			err := k.keep("refresh token found", func(ctx context.Context) error {
-				_, err := k.store.AppendRefreshToken(ctx, store.RefreshToken{
-					Authorization: a.Authorization, Grant: a.Grant, Value: candidate, Source: source, ReceivedAt: k.clock.Now(),
-				})
+			found := store.RefreshToken{
+				Authorization: a.Authorization, Grant: a.Grant, Value: candidate, Source: source, ReceivedAt: k.now(),
+			}
+			err := k.keep(Answer{RefreshToken: &found}, func(ctx context.Context) error {
+				_, err := k.store.AppendRefreshToken(ctx, found)
 				return err
 			})
 			if err != nil {
@@ -154,7 +170,7 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	if attempt(listed[a.Authorizer].RefreshToken, store.FromList) {
+	if attempt(listed[a.Authorizer], store.FromList) {
 		return token, err
 	}
 	return tuoguan.AccessToken{}, denial
@@ -175,13 +191,20 @@ func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
 	if errors.Is(failure, errChanged) || errors.Is(failure, ErrStorage) {
 		return // nobody's fault; the record is as it should be
 	}
-	now := k.clock.Now()
+	now := k.now()
 	t := store.Trouble{
 		Authorization: a.Authorization,
 		Grant:         a.Grant,
+		Epoch:         a.Epoch,
 		State:         a.State,
 		Info:          a.Trouble,
 		At:            now,
+	}
+	if errors.Is(failure, ErrGated) {
+		// Nobody asked WeChat. Look again, but not all the time.
+		t.RefreshAt = now.Add(gateRecheck)
+		k.saveTrouble(a, t)
+		return
 	}
 	t.Info.Failures++
 	t.Info.Code = 0
@@ -207,20 +230,25 @@ func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
 		t.State = tuoguan.StateNeedsReauthorization
 		t.RefreshAt = now.Add(time.Duration(share * float64(nextLook(now.Sub(t.Info.SuspectSince)))))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
-	defer cancel()
-	changed, err := k.store.SaveTrouble(ctx, t)
-	if err != nil {
-		k.health.failedToStore(err, now)
-		k.log.Error("trouble with a refresh could not be recorded", "authorizer_appid", a.Authorizer, "error", err)
-		return
-	}
+	changed := k.saveTrouble(a, t)
 	k.log.Warn("refresh failed", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "attempt", t.Info.Failures, "errcode", t.Info.Code, "error", failure, "next", t.RefreshAt)
 	if changed && t.State != a.State {
 		k.cache.drop(tuoguan.AuthorizerToken(a.Component, a.Authorizer))
 		k.log.Error("the merchant has to authorize again", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "errcode", t.Info.Code)
 		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State)})
 	}
+}
+
+// saveTrouble stores t, and reports whether it found the record as it was read.
+func (k *Keeper) saveTrouble(a store.Authorizer, t store.Trouble) (changed bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
+	defer cancel()
+	changed, err := k.store.SaveTrouble(ctx, t)
+	if err != nil {
+		k.health.failedToStore(err, t.At)
+		k.log.Error("trouble with a refresh could not be recorded", "authorizer_appid", a.Authorizer, "error", err)
+	}
+	return changed
 }
 
 // nextLook says how long to leave a parked authorizer alone. For ten minutes it is

@@ -28,6 +28,10 @@ const (
 // codes, reads profiles, watches tickets and compares with WeChat's list. It
 // returns nil once its work has stopped; flights under way are Close's business.
 func (k *Keeper) Run(ctx context.Context) error {
+	if err := k.drain(ctx); err != nil {
+		// The store does not work yet; flights try again.
+		k.log.Error("the spill file cannot be brought into the store yet", "error", err)
+	}
 	records, err := k.store.Components(ctx)
 	if err != nil {
 		return fmt.Errorf("read the components: %w", err)
@@ -37,7 +41,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	pending, err := k.store.DueExchanges(ctx, k.clock.Now().Add(codeLife), dueBatch)
+	pending, err := k.store.DueExchanges(ctx, k.now().Add(codeLife), dueBatch)
 	if err != nil {
 		return fmt.Errorf("read the pending exchanges: %w", err)
 	}
@@ -54,23 +58,53 @@ func (k *Keeper) Run(ctx context.Context) error {
 		exchanges:  lane{slots: exchangeSlots},
 		profiles:   lane{slots: profileSlots},
 		components: lane{slots: componentSlots},
-		began:      k.clock.Now(),
+		began:      k.now(),
 	}
 	defer r.work.Wait()
+	if k.cfg.Shared {
+		if err := k.look(ctx); err != nil {
+			return fmt.Errorf("read what has changed: %w", err)
+		}
+		k.meet(ctx)
+		r.work.Go(func() {
+			k.watch(ctx)
+			k.leave()
+		})
+	}
+	defer r.giveBack()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		all := false
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-r.done:
-			r.refresh()
-			continue
 		case <-k.wake:
+			all = true
 		case <-timer.C:
-			timer.Reset(tick)
+			all = true
 		}
-		r.tick()
+		// If there is more than one reason, it makes no difference which was chosen.
+		for more := true; more; {
+			select {
+			case <-r.done:
+			case <-k.wake:
+				all = true
+			case <-timer.C:
+				all = true
+			default:
+				more = false
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case all:
+			timer.Reset(tick)
+			r.tick()
+		default:
+			r.refresh()
+		}
 	}
 }
 
@@ -93,12 +127,18 @@ type runner struct {
 	refreshes, exchanges, profiles, components lane
 
 	began     time.Time
-	due       []store.Due
+	due       []claimedDue
 	drained   bool      // the last look at what is due found all of it
 	looked    time.Time // when that was
 	budget    float64   // refreshes that may start now
 	budgetAt  time.Time
 	collected time.Time
+}
+
+// claimedDue is a refresh that is due and ours to make.
+type claimedDue struct {
+	owner tuoguan.TokenOwner
+	lease *claimed
 }
 
 // lane bounds how much of one kind of work runs at once, each piece only once.
@@ -168,22 +208,24 @@ func (r *runner) tick() {
 		err := k.store.Probe(ctx)
 		cancel()
 		if err != nil {
-			k.health.failedToStore(err, k.clock.Now())
+			k.health.failedToStore(err, k.now())
 			return
 		}
 		k.health.stored()
 		k.log.Info("the store takes writes again")
 	}
-	now := k.clock.Now()
+	now := k.now()
 	for _, id := range k.componentIDs() {
 		r.start(&r.components, string(id), func() { k.tendComponent(r.ctx, id) })
 		r.reconcile(id, now)
 	}
 	r.exchange(now)
-	r.profile(now)
+	if k.onDuty() {
+		r.profile(now)
+	}
 	r.looked = time.Time{}
 	r.refresh()
-	if now.Sub(r.collected) >= collectEvery {
+	if now.Sub(r.collected) >= collectEvery && k.onDuty() {
 		r.collected = now
 		r.start(&r.components, "collect", func() { k.collect(r.ctx) })
 	}
@@ -202,46 +244,67 @@ func (k *Keeper) componentIDs() []tuoguan.ComponentAppID {
 // refresh starts the refreshes that are due, as many as there is room for.
 func (r *runner) refresh() {
 	k := r.k
-	now := k.clock.Now()
 	real := time.Now()
-	r.budget = min(float64(k.cfg.RefreshRate), r.budget+real.Sub(r.budgetAt).Seconds()*float64(k.cfg.RefreshRate))
+	rate := k.refreshShare()
+	r.budget = min(max(rate, 1), r.budget+real.Sub(r.budgetAt).Seconds()*rate)
 	r.budgetAt = real
 	for !r.refreshes.full() && r.budget >= 1 {
-		if len(r.due) == 0 {
-			if r.drained && !r.looked.IsZero() {
-				return // the next tick looks again
-			}
-			ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
-			due, err := k.store.DueAuthorizers(ctx, now, dueBatch)
-			cancel()
-			if err != nil {
-				if r.ctx.Err() == nil {
-					k.log.Error("what is due cannot be read", "error", err)
-				}
-				r.drained, r.looked = true, real
-				return
-			}
-			r.drained, r.looked = true, real
-			for _, d := range due {
-				// What is under way or was refused a moment ago is still due in the store.
-				if !r.refreshes.has(d.String()) && k.refused(tuoguan.AuthorizerToken(d.Component, d.Authorizer).String()) == nil {
-					r.due = append(r.due, d)
-				}
-			}
-			r.drained = len(due) < dueBatch || len(r.due) == 0
-			if len(r.due) == 0 {
-				return
-			}
+		if len(r.due) == 0 && !r.claimDue(real) {
+			return
 		}
 		d := r.due[0]
 		r.due = r.due[1:]
-		if r.start(&r.refreshes, d.String(), func() {
+		// What has waited too long is somebody else's by now, or will be.
+		if real.After(d.lease.end.Add(-callTimeout)) {
+			continue
+		}
+		if k.refused(d.owner.String()) != nil {
+			r.work.Go(func() { k.release(d.lease) })
+			continue
+		}
+		if r.start(&r.refreshes, d.owner.String(), func() {
 			// The outcome is recorded by the flight itself.
-			_, _ = k.join(r.ctx, tuoguan.AuthorizerToken(d.Component, d.Authorizer), want{ahead: true})
+			_, _ = k.joinClaimed(r.ctx, d.owner, want{ahead: true}, d.lease)
 		}) {
 			r.budget--
 		}
 	}
+}
+
+// giveBack ends the claims on what was not begun, so that nobody has to wait for
+// them to lapse.
+func (r *runner) giveBack() {
+	for _, d := range r.due {
+		r.k.release(d.lease)
+	}
+}
+
+// claimDue claims what is due, so that each replica works on something else, and
+// reports whether there is any.
+func (r *runner) claimDue(real time.Time) bool {
+	k := r.k
+	if r.drained && !r.looked.IsZero() {
+		return false // the next tick looks again
+	}
+	n := min(dueBatch, max(int(r.budget), 1), 2*k.cfg.Workers)
+	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+	due, err := k.store.ClaimDue(ctx, k.now(), k.cfg.Holder, k.cfg.LeaseTTL, n)
+	cancel()
+	r.drained, r.looked = err != nil || len(due) < n, real
+	if err != nil {
+		if r.ctx.Err() == nil {
+			k.health.failedToStore(err, k.now())
+			k.log.Error("what is due cannot be claimed", "error", err)
+		}
+		return false
+	}
+	for _, d := range due {
+		r.due = append(r.due, claimedDue{
+			owner: tuoguan.AuthorizerToken(d.Component, d.Authorizer),
+			lease: &claimed{Lease: d.Lease, end: real.Add(k.cfg.LeaseTTL - leaseMargin)},
+		})
+	}
+	return len(due) > 0
 }
 
 // exchange starts the exchanges that are due.
@@ -299,7 +362,7 @@ func (r *runner) profile(now time.Time) {
 			if denied(err) {
 				// Whether the authorization stands is for a refresh to find out.
 				if record, err := k.store.Authorizer(ctx, a); err == nil && record.Trouble.SuspectSince.IsZero() {
-					_ = k.verifyByRefresh(ctx, record) // else the next attempt does
+					_, _ = k.verifyByRefresh(ctx, record) // else the next attempt does
 				}
 			}
 			k.settle(key, err)
@@ -324,7 +387,7 @@ func (k *Keeper) readProfile(ctx context.Context, authorization tuoguan.Authoriz
 	}
 	if found := info.Authorization.Tokens.RefreshToken; !found.IsZero() {
 		if _, err := k.store.AppendRefreshToken(ctx, store.RefreshToken{
-			Authorization: authorization, Grant: a.Grant, Value: found, Source: store.FromInfo, ReceivedAt: k.clock.Now(),
+			Authorization: authorization, Grant: a.Grant, Value: found, Source: store.FromInfo, ReceivedAt: k.now(),
 		}); err != nil {
 			return err
 		}
@@ -347,13 +410,13 @@ func (k *Keeper) readProfile(ctx context.Context, authorization tuoguan.Authoriz
 		Raw:            string(raw),
 		PermissionSets: info.Authorization.PermissionSets,
 		FuncInfo:       string(info.Authorization.FuncInfo),
-		ReadAt:         k.clock.Now(),
+		ReadAt:         k.now(),
 	})
 }
 
 // collect removes what is no longer needed.
 func (k *Keeper) collect(ctx context.Context) {
-	now := k.clock.Now()
+	now := k.now()
 	err := k.store.Collect(ctx, store.Retention{
 		Pushes:        now.Add(-pushesKept),
 		Exchanges:     now.Add(-pushesKept),

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/tuoguan/tuoguan"
@@ -31,4 +32,16 @@ func (p Place) String() string {
 type Cipher interface {
 	Seal(place Place, plaintext []byte) ([]byte, error)
 	Open(place Place, sealed []byte) ([]byte, error)
+	// Current reports whether a value is sealed as Seal would seal it now: in the same
+	// format, under the same key.
+	Current(sealed []byte) bool
+}
+
+// Keys makes the cipher of a store when that is opened, from what the store keeps
+// about its keys. An error keeps the store from being opened.
+type Keys func(ctx context.Context, s Settings) (Cipher, error)
+
+// Under returns Keys for a cipher that needs nothing from the store.
+func Under(c Cipher) Keys {
+	return func(context.Context, Settings) (Cipher, error) { return c, nil }
 }

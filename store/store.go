@@ -32,6 +32,13 @@ type Store interface {
 	Links
 	Pushes
 	Leases
+	Settings
+
+	// Changes tells what any process has changed since the instant given, which is by
+	// the store's clock. What was changed at about that instant may be told again, and
+	// what a transaction of more than a few seconds changed may be missing. A zero
+	// instant returns the present one alone.
+	Changes(ctx context.Context, since time.Time) (Changes, error)
 
 	// Probe makes a small durable write, to find out before a token is at risk
 	// whether the store can still keep one.
@@ -42,6 +49,37 @@ type Store interface {
 	Collect(ctx context.Context, before Retention) error
 	// Close waits for work under way and releases everything.
 	Close() error
+}
+
+// Changes is what has changed in a store that several processes share.
+type Changes struct {
+	// Now is the store's clock, read before anything else.
+	Now time.Time
+	// Authorizers are those whose tokens, grant or state may have changed.
+	Authorizers []Change
+	// ComponentTokens are all that there are.
+	ComponentTokens []Change
+	// Components are those whose credentials have changed.
+	Components []tuoguan.ComponentAppID
+	// Exchanges are the pending ones of known authorizers, without their codes.
+	Exchanges []Exchange
+}
+
+// Change names a token set: two of the same owner, grant and epoch are the same.
+type Change struct {
+	Owner tuoguan.TokenOwner
+	State tuoguan.State // "" for a component
+	Grant int64         // 0 for a component
+	Epoch int64
+}
+
+// Settings keeps a few small values that all processes on the store share.
+type Settings interface {
+	// Setting returns a value and its version, or ErrNotFound.
+	Setting(ctx context.Context, name string) (value []byte, version int64, err error)
+	// PutSetting stores a value if the version is still the one given; 0 stands for
+	// a value that is not there yet. Else ErrConflict.
+	PutSetting(ctx context.Context, name string, value []byte, version int64) error
 }
 
 // Retention says from when on records are kept. A zero instant keeps all of a kind.
@@ -121,7 +159,8 @@ type Authorizers interface {
 	// moved is false; likewise where the exchange is done already, and has led to its
 	// grant. Where it stays unknown it becomes the latest of ObtainedAt, to
 	// the second as all of WeChat's times, and the stored AuthorizedAt and RevokedAt. An
-	// empty refresh token leaves the stored one in place.
+	// empty refresh token leaves the stored one in place. Where the exchange was taken
+	// back since (its RevokedAt), the state becomes revoked instead of active.
 	SaveGrant(ctx context.Context, g Grant) (a Authorizer, moved bool, err error)
 
 	// SaveTokens records what a refresh yielded. In one step: a refresh token that is
@@ -129,7 +168,10 @@ type Authorizers interface {
 	// the current one, is not revoked, and no token set was saved under an equal or
 	// later epoch, the token set moves, the state becomes active and troubles are
 	// forgotten. An empty refresh token never replaces one. It reports whether the
-	// token set moved. ErrNotFound if there is no such authorizer.
+	// token set moved. ErrNotFound if there is no such authorizer. Whatever came of it,
+	// the lease named for release ends, if it is still this very one. Saving the same
+	// again (same epoch, same ObtainedAt), as after a connection that was lost during
+	// the commit, reports what the first time did.
 	SaveTokens(ctx context.Context, w TokenWrite) (moved bool, err error)
 
 	// AppendRefreshToken adds a candidate to the history if it is not there yet,
@@ -139,13 +181,15 @@ type Authorizers interface {
 	// RefreshTokens returns the history, newest first.
 	RefreshTokens(ctx context.Context, a tuoguan.Authorization) ([]RefreshToken, error)
 
-	// SaveTrouble records a failed refresh or a change of state, if grant is still
-	// the current one. It reports whether it did. A revoked authorizer stays revoked
-	// and as it is. ErrNotFound if there is no such authorizer.
+	// SaveTrouble records a failed refresh or a change of state, if grant and epoch
+	// are still those of the stored token set. It reports whether it did. A revoked
+	// authorizer stays revoked and as it is. ErrNotFound if there is no such authorizer.
 	SaveTrouble(ctx context.Context, t Trouble) (changed bool, err error)
 	// Revoke marks the authorizer revoked at the instant given, unless its grant
 	// began later than that. The token set stays, sealed; no refresh is due any more.
 	// It reports whether the state changed. ErrNotFound if there is no such authorizer.
+	// Pending exchanges of the authorizer that began no later are marked as taken back,
+	// whether or not there is one.
 	Revoke(ctx context.Context, a tuoguan.Authorization, at time.Time) (changed bool, err error)
 	// SaveProfile replaces what is known about the account, unless a profile read for
 	// a later grant is stored. Permission sets and FuncInfo are replaced together, if
@@ -153,9 +197,11 @@ type Authorizers interface {
 	// ErrNotFound if there is no such authorizer.
 	SaveProfile(ctx context.Context, a tuoguan.Authorization, p Profile) error
 
-	// DueAuthorizers returns what is due for a refresh at the instant given, the
-	// longest overdue first. Revoked authorizers are never due.
-	DueAuthorizers(ctx context.Context, at time.Time, limit int) ([]Due, error)
+	// ClaimDue claims the leases of authorizers that are due for a refresh at the
+	// instant given, the longest overdue first, as by AcquireLease, except that leases
+	// of holder's own are left alone too. What somebody holds is passed over, so
+	// several processes get different ones. Revoked authorizers are never due.
+	ClaimDue(ctx context.Context, at time.Time, holder string, ttl time.Duration, limit int) ([]Due, error)
 	// ProfilesDue returns active authorizers whose profile was read for an earlier
 	// grant than the current one, or never.
 	ProfilesDue(ctx context.Context, limit int) ([]tuoguan.Authorization, error)
@@ -257,6 +303,7 @@ type TokenWrite struct {
 	ObtainedAt time.Time
 	RefreshAt  time.Time
 	Source     TokenSource
+	Release    Lease // ends in the same step; zero: none
 }
 
 // RefreshToken is one entry of the append-only history.
@@ -272,6 +319,7 @@ type RefreshToken struct {
 type Trouble struct {
 	tuoguan.Authorization
 	Grant     int64
+	Epoch     int64 // of the token set that could not be refreshed
 	State     tuoguan.State
 	Info      TroubleInfo
 	RefreshAt time.Time
@@ -296,10 +344,11 @@ type Profile struct {
 	ReadAt         time.Time
 }
 
-// Due is one refresh to be made.
+// Due is one refresh to be made, claimed.
 type Due struct {
 	tuoguan.Authorization
 	RefreshAt time.Time
+	Lease     Lease
 }
 
 // Exchanges keeps authorization codes until they have become grants.
@@ -330,6 +379,8 @@ type Exchange struct {
 	// AuthorizedAt is the CreateTime of the push; zero while only the redirect came.
 	AuthorizedAt time.Time
 	ExpiresAt    time.Time // when the code dies; zero if unknown
+	// RevokedAt is when the account took back what the code stands for; zero if it did not.
+	RevokedAt time.Time
 
 	State      ExchangeState
 	Grant      int64 // once done
@@ -436,7 +487,12 @@ type Leases interface {
 	AcquireLease(ctx context.Context, key, holder string, ttl time.Duration) (Lease, error)
 	// ReleaseLease ends the lease if it is still this very one; else ErrLeaseLost.
 	ReleaseLease(ctx context.Context, l Lease) error
+	// Leases returns the leases in force whose keys begin with prefix, ordered by key.
+	Leases(ctx context.Context, prefix string) ([]Lease, error)
 }
+
+// TokenLease is the key of the lease on an owner's token.
+func TokenLease(owner tuoguan.TokenOwner) string { return owner.String() }
 
 // ExchangeLease is the key of the lease on an exchange, by which [Store.Collect]
 // finds it once the exchange is gone.

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -251,7 +251,7 @@ func (c *Client) call(ctx context.Context, r request, out any) (reply, error) {
 			token = fresh.Value
 
 		case refused.Code == codeBusy && r.repeatable && busy < maxBusyRetries:
-			if !sleep(ctx, busyDelay(busy)) {
+			if !sleep(ctx, r.busyDelay(busy)) {
 				return reply{}, err
 			}
 			busy++
@@ -262,10 +262,15 @@ func (c *Client) call(ctx context.Context, r request, out any) (reply, error) {
 	}
 }
 
-// busyDelay is about 100 ms, 200 ms, 400 ms, with jitter.
-func busyDelay(attempt int) time.Duration {
+// busyDelay is about 100 ms, 200 ms, 400 ms. It differs between requests, so that
+// they do not come again all at once, and is the same for the same, so that a run
+// can be repeated.
+func (r *request) busyDelay(attempt int) time.Duration {
 	base := 100 * time.Millisecond << attempt
-	return base/2 + rand.N(base)
+	h := fnv.New32a()
+	_, _ = h.Write(r.body)
+	_, _ = io.WriteString(h, r.path)
+	return base/2 + base*time.Duration(h.Sum32()%1024)/1024
 }
 
 // sleep waits for d and reports whether ctx lasted that long.

@@ -16,9 +16,9 @@ import (
 	"github.com/tuoguan/tuoguan/simulator/simtest"
 )
 
-// TestMain lets the benchmark start this very program.
+// TestMain lets benchmarks and tests start this very program.
 func TestMain(m *testing.M) {
-	if os.Getenv("TUOGUAN_BENCH_MAIN") != "" {
+	if os.Getenv("TUOGUAN_TEST_MAIN") != "" {
 		main()
 		return
 	}
@@ -51,7 +51,7 @@ bootstrap: {api_key: "0123456789abcdef0123456789abcdef", components: [{appid: %q
 	}
 	run := func(idle time.Duration) (start time.Duration, resident float64) {
 		cmd := exec.CommandContext(context.Background(), self, "serve", "--config", file)
-		cmd.Env = append(os.Environ(), "TUOGUAN_BENCH_MAIN=1")
+		cmd.Env = append(os.Environ(), "TUOGUAN_TEST_MAIN=1")
 		began := time.Now()
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)

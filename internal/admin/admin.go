@@ -52,6 +52,7 @@ type Config struct {
 	Store    Store
 	Links    *authorize.Links
 	Problems func(context.Context) []obs.Problem // what is wrong now
+	Jobs     Jobs
 	Metrics  http.Handler
 	Clock    *tuoguan.Clock
 	Logger   *slog.Logger
@@ -81,8 +82,8 @@ var files embed.FS
 
 // New makes the admin listener's handler.
 func New(cfg Config) (*API, error) {
-	if cfg.Keeper == nil || cfg.Store == nil || cfg.Links == nil || cfg.Problems == nil || cfg.Metrics == nil || cfg.Logger == nil {
-		return nil, errors.New("admin: Keeper, Store, Links, Problems, Metrics and Logger are required")
+	if cfg.Keeper == nil || cfg.Store == nil || cfg.Links == nil || cfg.Problems == nil || cfg.Jobs == nil || cfg.Metrics == nil || cfg.Logger == nil {
+		return nil, errors.New("admin: Keeper, Store, Links, Problems, Jobs, Metrics and Logger are required")
 	}
 	dir, err := fs.Sub(files, "pages")
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/authorize"
 	"github.com/tuoguan/tuoguan/internal/config"
+	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/store"
@@ -47,11 +48,12 @@ type world struct {
 	token       func(owner tuoguan.TokenOwner) (tuoguan.AccessToken, error)
 	invalidated []string
 	refreshed   int
+	rekeyed     chan struct{} // closed to let the job end
 }
 
 func newWorld(t *testing.T, apiKey string) *world {
 	t.Helper()
-	w := &world{t: t, store: memory.New(memory.Config{})}
+	w := &world{rekeyed: make(chan struct{}), t: t, store: memory.New(memory.Config{})}
 	w.token = func(tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
 		return tuoguan.AccessToken{Value: tuoguan.NewSecret("access-token-1"), ExpiresAt: expiry}, nil
 	}
@@ -64,9 +66,23 @@ func newWorld(t *testing.T, apiKey string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runner := jobs.New(map[string]jobs.Work{"rekey": func(_ context.Context, progress func(done, total int64)) error {
+		progress(3, 7)
+		<-w.rekeyed
+		return nil
+	}}, nil, log)
+	t.Cleanup(func() {
+		select {
+		case <-w.rekeyed:
+		default:
+			close(w.rekeyed)
+		}
+		runner.Close()
+	})
 	api, err := admin.New(admin.Config{
 		Keeper: w, Store: w.store, Links: links, Metrics: obs.NewMetrics().Handler(), Logger: log,
 		Problems: func(context.Context) []obs.Problem { return w.problems },
+		Jobs:     runner,
 		APIKey:   tuoguan.NewSecret(apiKey), PublicURL: "https://open.example.com",
 	})
 	if err != nil {
@@ -296,6 +312,7 @@ func TestTokenErrors(t *testing.T) {
 		"revoked":                {keeper.ErrRevoked, 409, "revoked"},
 		"needs re-authorization": {keeper.ErrNeedsReauthorization, 409, "needs-reauthorization"},
 		"no ticket":              {keeper.ErrNoTicket, 503, "no-ticket"},
+		"gated":                  {keeper.ErrGated, 503, "gated"},
 		"storage":                {keeper.ErrStorage, 503, "storage-unavailable"},
 		"storage, from below":    {store.ErrUnavailable, 503, "storage-unavailable"},
 		"refused by WeChat":      {refusal, 502, "wechat-refused"},
@@ -713,5 +730,39 @@ func TestPages(t *testing.T) {
 	}
 	if r := w.callAs("", "GET", "/?lang=en", ""); r.status != 200 || !strings.Contains(r.body, "cannot be read") {
 		t.Errorf("got %d %s", r.status, r.body)
+	}
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, key)
+	for body, want := range map[string]int{`{"kind":"sing"}`: 422, `{}`: 422, `{"job":"rekey"}`: 400} {
+		if r := w.call("POST", "/v1/jobs", body); r.status != want {
+			t.Errorf("%s: got %d %s", body, r.status, r.body)
+		}
+	}
+	var job jobs.Job
+	r := w.call("POST", "/v1/jobs", `{"kind":"rekey"}`)
+	if err := json.Unmarshal([]byte(r.body), &job); err != nil || r.status != http.StatusAccepted || job.Kind != "rekey" || job.State != jobs.Running {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	if r := w.call("POST", "/v1/jobs", `{"kind":"rekey"}`); r.status != http.StatusConflict || r.name(t) != "job-running" || !strings.Contains(r.body, job.ID) {
+		t.Errorf("second: got %d %s", r.status, r.body)
+	}
+	if r := w.call("GET", "/v1/jobs/nothing", ""); r.status != http.StatusNotFound || r.name(t) != "unknown-job" {
+		t.Errorf("unknown: got %d %s", r.status, r.body)
+	}
+	if r := w.call("GET", "/v1/jobs", ""); r.status != http.StatusOK || !strings.Contains(r.body, job.ID) {
+		t.Errorf("list: got %d %s", r.status, r.body)
+	}
+	close(w.rekeyed)
+	for job.State == jobs.Running {
+		r := w.call("GET", "/v1/jobs/"+job.ID, "")
+		if err := json.Unmarshal([]byte(r.body), &job); err != nil {
+			t.Fatalf("got %d %s", r.status, r.body)
+		}
+	}
+	if job.State != jobs.Done || job.Done != 3 || job.Total != 7 || job.EndedAt.IsZero() {
+		t.Errorf("got %+v", job)
 	}
 }

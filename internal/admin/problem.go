@@ -90,6 +90,11 @@ var (
 		"WeChat refuses every refresh token of this authorization; the merchant has to authorize again through an authorization link", "微信已拒绝该授权的全部刷新令牌，需商家通过授权链接重新授权")
 	noTicket = problem("no-ticket", http.StatusServiceUnavailable, "no verify ticket yet",
 		"WeChat has not pushed a verify ticket within twelve hours; it pushes one every ten minutes to the authorization event URL", "十二小时内未收到微信推送的 component_verify_ticket，微信每十分钟向授权事件接收 URL 推送一次").after(60)
+	gated = problem("gated", http.StatusServiceUnavailable, "the data was restored or copied",
+		"nothing is refreshed before a new verify ticket has arrived here and WeChat's list was compared, so that two installations never work with the same authorizations", "数据由备份恢复或复制而来，收到新的 component_verify_ticket 并与微信的授权列表比对完成之前不会刷新令牌，以免两套系统同时使用同一授权").after(30)
+	unknownJob = problem("unknown-job", http.StatusNotFound, "unknown job", "this replica knows no such job; ask the one that started it", "本实例没有该任务，请向启动它的实例查询")
+	jobRunning = problem("job-running", http.StatusConflict, "a job of this kind is running", "", "")
+
 	wechatRefused     = problem("wechat-refused", http.StatusBadGateway, "refused by WeChat", "", "")
 	wechatUnanswered  = problem("wechat-unanswered", http.StatusBadGateway, "no usable answer from WeChat", "WeChat did not answer, or not in a usable form; try again", "微信未作应答或应答不可用，请重试").after(2)
 	storeUnavailable  = problem("storage-unavailable", http.StatusServiceUnavailable, "storage unavailable", "the storage cannot be read or written at present; see /readyz", "存储暂时不可读写，详见 /readyz").after(5)
@@ -122,6 +127,8 @@ func problemOf(err error) Problem {
 		return needsReauthorization
 	case errors.Is(err, keeper.ErrNoTicket):
 		return noTicket
+	case errors.Is(err, keeper.ErrGated):
+		return gated
 	case errors.Is(err, keeper.ErrStorage), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrQuarantined), errors.As(err, new(storeError)):
 		return storeUnavailable
 	case errors.As(err, &refusal):

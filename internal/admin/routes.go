@@ -31,6 +31,9 @@ var routes = []Route{
 	{"GET", "/v1/components", "list components", (*API).listComponents},
 	{"POST", "/v1/components", "add a component or replace its credentials", (*API).putComponent},
 	{"GET", "/v1/components/{appid}", "one component", (*API).getComponent},
+	{"GET", "/v1/jobs", "list the jobs of this replica", (*API).listJobs},
+	{"POST", "/v1/jobs", "start a job: rekey", (*API).startJob},
+	{"GET", "/v1/jobs/{id}", "how far a job has come", (*API).getJob},
 }
 
 // Routes returns every route of the REST API.

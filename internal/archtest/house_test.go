@@ -13,17 +13,22 @@ import (
 
 // revealers are the packages that may take a Secret out of its wrapper.
 var revealers = map[string]string{
-	root:                    "defines it",
-	"wxapi":                 "writes tokens and secrets into requests to WeChat",
-	"keeper":                "seals secrets for the store and hashes codes into record keys",
-	"store/storetest":       "compares what a store returns with what it was given",
-	"store/sqlite":          "hands secrets to the cipher that seals them",
-	"internal/authorize":    "puts the pre-auth code into the link to WeChat's page",
-	"internal/releasecheck": "echoes the authorization code that the check demands in its answer",
-	"internal/admin":        "hands tokens to callers with an API key",
-	"internal/config":       "checks the length and the characters of what an operator typed",
-	"internal/cli":          "sends the API key to the server",
-	"internal/demo":         "plays the merchant and the operator, and searches its own output for secrets",
+	root:                        "defines it",
+	"wxapi":                     "writes tokens and secrets into requests to WeChat",
+	"keeper":                    "seals secrets for the store and hashes codes into record keys",
+	"store/storetest":           "compares what a store returns with what it was given",
+	"internal/sqlstore":         "hands secrets to the cipher that seals them",
+	"internal/sqlpool/pooltest": "compares what a store returns with what it was given",
+	"internal/seal":             "decodes the master key that an operator gave",
+	"internal/spill":            "hands secrets to the cipher that seals them",
+	"store/postgres":            "takes the URL of the database apart, which holds its password",
+	"store/mysql":               "takes the URL of the database apart, which holds its password",
+	"internal/authorize":        "puts the pre-auth code into the link to WeChat's page",
+	"internal/releasecheck":     "echoes the authorization code that the check demands in its answer",
+	"internal/admin":            "hands tokens to callers with an API key",
+	"internal/config":           "checks the length and the characters of what an operator typed",
+	"internal/cli":              "sends the API key to the server",
+	"internal/demo":             "plays the merchant and the operator, and searches its own output for secrets",
 }
 
 func TestReveal(t *testing.T) {

@@ -21,10 +21,10 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/obs"
-	"github.com/tuoguan/tuoguan/internal/seal"
+	"github.com/tuoguan/tuoguan/internal/storage"
 	"github.com/tuoguan/tuoguan/store"
-	"github.com/tuoguan/tuoguan/store/sqlite"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
 
@@ -34,6 +34,9 @@ const (
 	clockWarning = 30 * time.Second
 	clockFailure = 5 * time.Minute
 
+	// databaseClockWarning is how far our clock may be off from the database's.
+	databaseClockWarning = 2 * time.Second
+
 	ticketWarning = 30 * time.Minute // WeChat pushes one every ten minutes
 	ticketFailure = 12 * time.Hour   // and it is good for twelve hours
 )
@@ -41,10 +44,14 @@ const (
 // masterKey looks at the file, without reading it.
 func (d *doctor) masterKey() {
 	const name = "master key"
-	path, data := d.cfg.MasterKeyFile, d.cfg.SQLitePath()
+	path := d.cfg.MasterKeyFile
+	if path == "" {
+		d.add(name, checkOK, "comes from the environment", "来自环境变量")
+		return
+	}
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && exists(data):
+	case errors.Is(err, fs.ErrNotExist) && d.cfg.Engine() == config.SQLite && storage.Exists(d.cfg):
 		d.add(name, checkFailed, path+" is missing, and the data cannot be read without it", path+" 不存在，数据无法读取").
 			advise("put the file back from its backup", "从备份恢复该文件")
 	case errors.Is(err, fs.ErrNotExist):
@@ -54,17 +61,14 @@ func (d *doctor) masterKey() {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		d.add(name, checkFailed, fmt.Sprintf("%s may be read by others (mode %#o)", path, info.Mode().Perm()), fmt.Sprintf("%s 可被其他用户读取（权限 %#o）", path, info.Mode().Perm())).
 			advise("chmod 400 "+path, "chmod 400 "+path)
-	case filepath.Dir(path) == filepath.Dir(data):
-		d.add(name, checkWarning, path+" lies beside the data: whoever copies the directory has both", path+" 与数据在同一目录，复制该目录即可解密").
-			advise("keep it elsewhere, and back it up apart from the data", "存放到其他位置，并与数据分开备份")
 	default:
+		if data := d.cfg.SQLitePath(); data != "" && sameVolume(path, data) {
+			d.add(name, checkWarning, path+" lies on one volume with the data: whoever copies or takes the disk has both", path+" 与数据在同一卷上，取得该磁盘即可解密").
+				advise("keep it elsewhere (another volume, or TUOGUAN_MASTER_KEY), and back it up apart from the data", "存放到其他卷或使用 TUOGUAN_MASTER_KEY，并与数据分开备份")
+			return
+		}
 		d.add(name, checkOK, path, path)
 	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // server finds out whether the server runs.
@@ -92,58 +96,156 @@ func dialable(listen string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// storage asks the running server, or makes a durable write of its own.
+// storage asks the running server, and looks at the database itself where it can.
 func (d *doctor) storage(ctx context.Context) {
 	const name = "storage"
-	path := d.cfg.SQLitePath()
-	fail := func(err error) {
-		d.add(name, checkFailed, err.Error(), err.Error()).
-			advise("look for a full, failing or read-only disk, and at the owner of the file", "检查磁盘是否已满、损坏或只读，以及文件属主")
+	where := d.cfg.StorageName()
+	if !d.cfg.StorageVerified() {
+		d.add(name, checkWarning, where+" does not have to prove who it is: somebody on the way to it could read and change everything", where+" 未验证服务器证书：链路上的人可以读取并篡改数据").
+			advise("use TLS with a verified certificate: sslmode=verify-full (PostgreSQL), tls=true (MySQL)", "使用并验证 TLS 证书：sslmode=verify-full（PostgreSQL）、tls=true（MySQL）")
 	}
 	if d.running {
-		var health obs.Health
-		err := d.client.call(ctx, http.MethodGet, "/readyz", nil, &health)
-		if err != nil || health.Status != "ready" {
-			fail(errors.New("the server cannot store pushes at present"))
+		d.storageOfServer(ctx)
+		if d.cfg.Engine() == config.SQLite {
 			return
 		}
-		d.add(name, checkOK, "the server stores what it is told", "服务可正常写入")
-		return
 	}
-	if !exists(path) {
-		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
-			d.add(name, checkWarning, filepath.Dir(path)+" is not there yet; it is made on the first start", filepath.Dir(path)+" 尚不存在，首次启动时创建")
+	if !storage.Exists(d.cfg) {
+		dir := filepath.Dir(d.cfg.SQLitePath())
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			d.add(name, checkWarning, dir+" is not there yet; it is made on the first start", dir+" 尚不存在，首次启动时创建")
 			return
 		}
-		d.add(name, checkOK, path+" is not there yet; it is made on the first start", path+" 尚不存在，首次启动时创建")
+		d.add(name, checkOK, where+" is not there yet; it is made on the first start", where+" 尚不存在，首次启动时创建")
 		return
 	}
-	if !exists(d.cfg.MasterKeyFile) {
-		return // reported by masterKey; making a new one would not help
-	}
-	key, err := seal.LoadOrCreate(d.cfg.MasterKeyFile)
-	if err != nil {
-		fail(err)
+	opened, err := storage.Inspect(ctx, d.cfg, storage.Options{})
+	switch {
+	case errors.Is(err, storage.ErrKeyMissing):
+		if d.cfg.Engine() != config.SQLite { // else masterKey has said so
+			d.add(name, checkFailed, err.Error(), err.Error()).advise("put the file back from its backup", "从备份恢复该文件")
+		}
+		return
+	case errors.Is(err, storage.ErrPending):
+		d.add(name, checkOK, where+": "+err.Error()+"; they are made at the next start, or by tuoguan migrate", where+"：有待执行的结构升级，将在下次启动或执行 tuoguan migrate 时完成")
+		return
+	case errors.Is(err, storage.ErrLocked):
+		d.add(name, checkWarning, where+": another process has it open, and none answers at "+d.cfg.Admin.Listen, where+"：被其他进程占用，且 "+d.cfg.Admin.Listen+" 无应答").
+			advise("see whether a server hangs, or runs with another configuration", "检查是否有服务无响应或使用了其他配置")
+		return
+	case err != nil:
+		d.unstorable(err)
 		return
 	}
-	cipher, err := seal.New(key)
-	if err != nil {
-		fail(err)
+	d.opened = opened
+	if d.running {
+		d.databaseClock(ctx)
+		d.gate(ctx)
 		return
 	}
-	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path, Cipher: cipher})
-	if err != nil {
-		fail(err)
-		return
-	}
-	d.store = opened
 	began := time.Now()
-	if err := d.store.Probe(ctx); err != nil {
-		fail(err)
+	if err := opened.Store.Probe(ctx); err != nil {
+		d.unstorable(err)
 		return
 	}
 	took := time.Since(began).Round(100 * time.Microsecond).String()
-	d.add(name, checkOK, path+": a durable write took "+took, path+"：一次持久写入用时 "+took)
+	d.add(name, checkOK, where+": a durable write took "+took, where+"：一次持久写入用时 "+took)
+	if opened.Shared {
+		d.databaseClock(ctx)
+	}
+	d.gate(ctx)
+}
+
+// unstorable reports a storage that does not do what it is there for.
+func (d *doctor) unstorable(err error) {
+	check := d.add("storage", checkFailed, err.Error(), err.Error())
+	if d.cfg.Engine() == config.SQLite {
+		check.advise("look for a full, failing or read-only disk, and at the owner of the file", "检查磁盘是否已满、损坏或只读，以及文件属主")
+		return
+	}
+	check.advise("do what the message says; look at address, user, password and rights of the database, and at its log", "按提示处理；检查数据库地址、用户、密码、权限及其日志")
+}
+
+// storageOfServer asks the server whether it can store, and what else it lacks.
+func (d *doctor) storageOfServer(ctx context.Context) {
+	const name = "storage"
+	var health obs.Health
+	err := d.client.call(ctx, http.MethodGet, "/readyz", nil, &health)
+	if err != nil || health.Status != "ready" {
+		d.unstorable(errors.New("the server cannot store pushes at present"))
+		return
+	}
+	d.add(name, checkOK, "the server stores what it is told", "服务可正常写入")
+	for _, p := range health.Missing {
+		if strings.HasPrefix(p.Code, "ticket_") || p.Code == "component_missing" || p.Code == "gate_closed" && d.cfg.Engine() != config.SQLite {
+			continue // looked at below
+		}
+		detail := strings.TrimSpace(p.Component + " " + p.Message)
+		d.add(p.Code, checkWarning, detail, detail).advise(p.Action, p.ActionChinese)
+	}
+}
+
+// databaseClock compares our clock with that of a database that several processes share.
+func (d *doctor) databaseClock(ctx context.Context) {
+	const name = "database clock"
+	began := time.Now()
+	theirs, err := d.opened.Store.Changes(ctx, time.Time{})
+	if err != nil {
+		d.unstorable(err)
+		return
+	}
+	took := time.Since(began)
+	off := theirs.Now.Sub(began.Add(took / 2)).Round(10 * time.Millisecond)
+	switch {
+	case off.Abs() > databaseClockWarning+took:
+		d.add(name, checkWarning, fmt.Sprintf("is %v away from this machine's; the database's counts", off.Abs()), fmt.Sprintf("与本机相差 %v，以数据库为准", off.Abs())).
+			advise("synchronize both clocks (NTP)", "同步两端系统时间（NTP）")
+	default:
+		d.add(name, checkOK, "agrees with this machine's", "与本机一致")
+	}
+}
+
+// gate tells whether the gate is closed, and what it waits for.
+func (d *doctor) gate(ctx context.Context) {
+	const name = "gate"
+	gate, err := storage.Gate(ctx, d.opened.Store)
+	if err != nil {
+		d.unstorable(err)
+		return
+	}
+	components, err := d.opened.Store.Components(ctx)
+	if err != nil || gate.ClosedAt.IsZero() {
+		return // a component that cannot be read is reported as such
+	}
+	for _, c := range components {
+		if !gate.Opened[c.AppID].IsZero() || c.CreatedAt.After(gate.ClosedAt) {
+			continue
+		}
+		since, id := gate.ClosedAt.UTC().Format(time.RFC3339), string(c.AppID)
+		d.add(name, checkWarning, fmt.Sprintf("%s: closed since %s, for the data was %s; no token is refreshed", id, since, gate.Reason), fmt.Sprintf("%s：自 %s 起关闭（数据为恢复或复制所得），不刷新令牌", id, since)).
+			advise("stop the installation that the data came from; keep this server running and reachable: the gate opens once WeChat has pushed a ticket here and its list was compared", "停止数据来源的旧实例，保持本服务运行并可被微信访问：收到 ticket 并完成授权列表核对后自动打开")
+	}
+}
+
+// spill looks at the place of the file that keeps tokens while the storage cannot.
+func (d *doctor) spill() {
+	const name = "spill file"
+	path := d.cfg.SpillPath()
+	dir := filepath.Dir(path)
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		d.add(name, checkFailed, path+" is not a regular file", path+" 不是普通文件").advise("name another spill_file", "更换 spill_file")
+	case err == nil:
+		d.add(name, checkOK, path, path)
+	case !errors.Is(err, fs.ErrNotExist):
+		d.add(name, checkFailed, err.Error(), err.Error()).advise("let the user of the server write to "+dir, "使运行服务的用户可写入 "+dir)
+	case d.running:
+		d.add(name, checkWarning, path+" is not there, though the server runs", path+" 不存在，但服务正在运行").
+			advise("see whether the server runs with this configuration", "检查服务是否使用此配置")
+	default:
+		d.add(name, checkOK, path+" is not there yet; it is made at the start", path+" 尚不存在，启动时创建")
+	}
 }
 
 // components returns the components to look at: those configured, and those stored.
@@ -152,8 +254,8 @@ func (d *doctor) components(ctx context.Context) ([]store.Component, error) {
 	for _, c := range d.cfg.Bootstrap.Components {
 		components = append(components, store.Component{AppID: c.AppID, Secret: c.Secret})
 	}
-	if d.store != nil {
-		stored, err := d.store.Components(ctx)
+	if d.opened != nil {
+		stored, err := d.opened.Store.Components(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -262,8 +364,8 @@ func (d *doctor) ticket(ctx context.Context, id tuoguan.ComponentAppID) {
 		if at := d.known[i].TicketReceivedAt; at != nil {
 			received = *at
 		}
-	case d.store != nil:
-		tickets, err := d.store.Tickets(ctx, id)
+	case d.opened != nil:
+		tickets, err := d.opened.Store.Tickets(ctx, id)
 		if err != nil {
 			d.add(name, checkFailed, err.Error(), err.Error())
 			return

@@ -97,6 +97,7 @@ Exit codes · 退出码: 0 success 成功, 1 failed 失败, 2 wrong usage or con
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err.Error()) })
 	root.AddCommand(
 		newServe(p), newConfig(p), newDoctor(p), newVersion(),
+		newBackup(p), newRestore(p), newRekey(p), newMigrate(p),
 		newAuthorizer(p), newToken(p), newLink(p), newComponent(p),
 	)
 	return root

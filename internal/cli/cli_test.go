@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tuoguan/tuoguan/internal/cli"
+	"github.com/tuoguan/tuoguan/internal/services/servicetest"
 	"github.com/tuoguan/tuoguan/simulator"
 	"github.com/tuoguan/tuoguan/simulator/simtest"
 )
@@ -47,15 +48,42 @@ const apiKey = "0123456789abcdef0123456789abcdef"
 //	ticket                has WeChat push a verify ticket
 //	fill                  has it push tickets until one is not taken
 //	says URL STATUS TEXT  demands an answer
+//	lacks URL TEXT        waits until an answer does not have the text
+//	damage FILE           changes a byte in the middle
 //	scan FILE             opens the link in the file and authorizes; sets $ACCOUNT
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	run(t, "testdata", nil)
+}
+
+// TestDatabases runs scripts on databases that several servers share.
+func TestDatabases(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]func(testing.TB, ...string) string{
+		"postgres": servicetest.Postgres, "mysql": servicetest.MariaDB,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, "testdata/shared", map[string]string{
+				"STORAGE": database(t), "OTHER": database(t),
+				"UNREACHABLE": name + "://user:canary-password@127.0.0.1:1/database",
+			})
+		})
+	}
+}
+
+func run(t *testing.T, dir string, variables map[string]string) {
 	sim := simtest.Start(t, simulator.Config{Seed: 1})
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               func(env *testscript.Env) error { return prepare(env, sim) },
+		Setup: func(env *testscript.Env) error {
+			for name, value := range variables {
+				env.Setenv(name, value)
+			}
+			return prepare(env, sim)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"answers": answers,
@@ -66,9 +94,11 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("the ticket was answered %+v", result.Attempts)
 				}
 			},
-			"fill": func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
-			"says": says,
-			"scan": func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
+			"fill":   func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
+			"says":   says,
+			"lacks":  lacks,
+			"damage": damage,
+			"scan":   func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
 		},
 	})
 }
@@ -167,6 +197,22 @@ func says(ts *testscript.TestScript, _ bool, args []string) {
 	if strconv.Itoa(response.StatusCode) != args[1] || !strings.Contains(string(raw), args[2]) {
 		ts.Fatalf("%s answers %d: %s", args[0], response.StatusCode, raw)
 	}
+}
+
+func lacks(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(15 * time.Second); strings.Contains(get(ts, args[0], ""), args[1]); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s goes on saying %s", args[0], args[1])
+		}
+	}
+}
+
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	raw, err := os.ReadFile(path)
+	ts.Check(err)
+	raw[len(raw)/2] ^= 1
+	ts.Check(os.WriteFile(path, raw, 0o600))
 }
 
 var loginPage = regexp.MustCompile(`href="([^"]*/cgi-bin/componentloginpage\?[^"]*)"`)

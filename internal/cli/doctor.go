@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuoguan/tuoguan/internal/config"
-	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/internal/storage"
 )
 
 // errUnwell: the doctor has told what is wrong already.
@@ -42,7 +42,7 @@ type doctor struct {
 	checks  []check
 	running bool            // the server answers on its admin listener
 	client  *client         // of the running server
-	store   store.Store     // opened if the server does not run; nil if it could not be
+	opened  *storage.Opened // nil where only the server may have it open, or it could not be
 	known   []componentItem // what the running server says about components
 }
 
@@ -58,12 +58,12 @@ func newDoctor(p *Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "look for what is wrong and say what to do · 诊断",
-		Long: `Look for what is wrong: configuration, master key, storage, clock, the IP whitelist
+		Long: `Look for what is wrong: configuration, master key, storage, spill file, clock, the IP whitelist
 and the AppSecret as WeChat sees them, age of the verify ticket, and the public
 address as seen through it. It may run beside the server, and it changes nothing.
 One call to WeChat is made for each component.
 
-检查配置、主密钥、存储、时钟、IP 白名单与 AppSecret、ticket 时效以及公网地址。可在服务运行
+检查配置、主密钥、存储、溢写文件、时钟、IP 白名单与 AppSecret、ticket 时效以及公网地址。可在服务运行
 时执行，不改变任何数据；每个第三方平台会调用一次微信接口。
 
 Exit code · 退出码: 0 all is well 正常, 2 the configuration is wrong 配置有误, 3 something
@@ -131,14 +131,13 @@ func (d *doctor) examine(ctx context.Context) (err error) {
 	d.add("configuration", checkOK, "no mistakes", "无误")
 	d.masterKey()
 	d.server(ctx)
-	if !d.running {
-		defer func() {
-			if d.store != nil {
-				err = errors.Join(err, d.store.Close())
-			}
-		}()
-	}
+	defer func() {
+		if d.opened != nil {
+			err = errors.Join(err, d.opened.Close())
+		}
+	}()
 	d.storage(ctx)
+	d.spill()
 	components, err := d.components(ctx)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +11,9 @@ import (
 
 	"github.com/tuoguan/tuoguan"
 )
+
+// maxWorkers bounds refresh.workers: each is a call to WeChat under way.
+const maxWorkers = 4096
 
 // MinAPIKeyLength is the least number of characters of an API key.
 const MinAPIKeyLength = 32
@@ -32,16 +34,13 @@ func (c Config) check() Mistakes {
 	var m Mistakes
 	m.checkListeners(c)
 	m.checkURL("public.base_url", c.Public.BaseURL, "give the address under which WeChat and browsers reach the public listener, such as https://open.example.com")
-	switch {
-	case c.Storage == "":
-		m.add("storage", "is missing", "say where the data is kept, such as sqlite:///var/lib/tuoguan/tuoguan.db")
-	default:
-		if _, problem := sqlitePath(c.Storage); problem != "" {
-			m.add("storage", problem, "use sqlite:///absolute/path")
-		}
+	m.checkStorage(c)
+	m.checkMasterKey(c)
+	if c.Refresh.Workers < 0 || c.Refresh.Workers > maxWorkers {
+		m.add("refresh.workers", strconv.Itoa(c.Refresh.Workers)+" is out of range", "give a number from 1 to "+strconv.Itoa(maxWorkers)+", or remove the key")
 	}
-	if c.MasterKeyFile == "" {
-		m.add("master_key_file", "is missing", "name a file, such as /etc/tuoguan/master.key; it is made on the first start")
+	if c.Refresh.Rate < 0 {
+		m.add("refresh.rate", strconv.Itoa(c.Refresh.Rate)+" is out of range", "give a number above 0, or remove the key")
 	}
 
 	if len(c.WeChat.APIBaseURLs) == 0 {
@@ -86,29 +85,6 @@ func (c Component) check(at string) Mistakes {
 	m.checkSecret(at+"previous_token", c.PreviousToken, tokenPattern, false, "give the Token used before, 3 to 32 letters and digits, or remove the key")
 	m.checkSecret(at+"previous_encoding_aes_key", c.PreviousEncodingAESKey, aesKeyPattern, false, "give the EncodingAESKey used before, exactly 43 letters and digits, or remove the key")
 	return m
-}
-
-// SQLitePath returns the path of the database that Storage names.
-func (c Config) SQLitePath() string {
-	path, _ := sqlitePath(c.Storage)
-	return path
-}
-
-func sqlitePath(storage string) (path, problem string) {
-	scheme, rest, ok := strings.Cut(storage, "://")
-	switch {
-	case !ok:
-		return "", "is not a URL"
-	case scheme == "postgres" || scheme == "postgresql" || scheme == "mysql":
-		return "", scheme + " is not supported by this build yet"
-	case scheme != "sqlite":
-		return "", "unknown kind of storage"
-	case strings.ContainsAny(rest, "?#"):
-		return "", "takes no parameters"
-	case !filepath.IsAbs(rest) || strings.HasSuffix(rest, "/"):
-		return "", "does not name a file by its absolute path"
-	}
-	return filepath.Clean(rest), ""
 }
 
 func (m *Mistakes) checkListeners(c Config) {
@@ -191,13 +167,4 @@ func (m *Mistakes) checkChoice(key, value string, choices ...string) {
 		}
 	}
 	m.add(key, strconv.Quote(value)+" is unknown", "use "+strings.Join(choices, " or "))
-}
-
-// withoutPassword hides the password of a URL.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return text
-	}
-	return u.Redacted()
 }

@@ -34,11 +34,27 @@ type Config struct {
 	Admin Listener `yaml:"admin"`
 	// Gateway is reserved for the gateway. Defaults to 127.0.0.1:8082.
 	Gateway Listener `yaml:"gateway"`
-	// Storage says where the truth is kept: sqlite:///absolute/path. Required.
+	// Storage says where the truth is kept: sqlite:///absolute/path,
+	// postgres://user:password@host/database or mysql://user:password@host/database.
+	// Required. It may hold a password: print the Config, or what Redacted returns,
+	// but never this.
 	Storage string `yaml:"storage"`
-	// MasterKeyFile holds the key that seals every secret in the storage. It is
-	// made, with mode 0400, on the first start. Required.
+	// StorageFile is read for Storage.
+	StorageFile string `yaml:"storage_file"`
+	// AllowUnsafeStorage lets the server start on a database that may lose what it
+	// has acknowledged. Every start logs it.
+	AllowUnsafeStorage bool `yaml:"allow_unsafe_storage"`
+	// SpillFile is a file of this process alone, on a local disk, that keeps tokens
+	// while the storage cannot. See [Config.SpillPath] for the default.
+	SpillFile string `yaml:"spill_file"`
+	// MasterKey seals every secret in the storage: 32 bytes in hexadecimal or base64.
+	// Either it or MasterKeyFile is required.
+	MasterKey tuoguan.Secret `yaml:"master_key"`
+	// MasterKeyFile holds the master key. It is made, with mode 0400, on the first
+	// start, unless the storage holds something already.
 	MasterKeyFile string `yaml:"master_key_file"`
+	// Refresh says how much is refreshed at a time.
+	Refresh Refresh `yaml:"refresh"`
 	// WeChat says where the platform is.
 	WeChat WeChat `yaml:"wechat"`
 	// Bootstrap is applied at every start and changes nothing the second time.
@@ -71,6 +87,13 @@ type WeChat struct {
 	MPBaseURL string `yaml:"mp_base_url"`
 	// OpenBaseURL has the authorization page inside WeChat. Defaults to https://open.weixin.qq.com.
 	OpenBaseURL string `yaml:"open_base_url"`
+}
+
+// Refresh bounds the background refresh of one process. Zero stands for the default
+// of [github.com/tuoguan/tuoguan/keeper.Config].
+type Refresh struct {
+	Workers int `yaml:"workers"` // refreshes at once. Defaults to 16.
+	Rate    int `yaml:"rate"`    // refreshes that begin per second, at the most. Defaults to 500.
 }
 
 // Bootstrap is what a new installation starts with.
@@ -107,7 +130,7 @@ type Log struct {
 }
 
 // Default returns the configuration before anything is read. It is not complete:
-// public.base_url, storage and master_key_file have no default.
+// public.base_url, storage and the master key have no default.
 func Default() Config {
 	return Config{
 		Public:  Public{Listen: ":8080"},
@@ -218,25 +241,33 @@ func fromFlags(flags map[string]string) map[string]any {
 // readFiles fills the secrets whose values are in files.
 func (c *Config) readFiles() Mistakes {
 	var mistakes Mistakes
-	read := func(key string, value *tuoguan.Secret, file string) {
+	content := func(key string, given bool, file string) (text string, ok bool) {
 		switch {
 		case file == "":
-			return
-		case !value.IsZero():
+			return "", false
+		case given:
 			mistakes.add(key, "is given both inline and as "+key+"_file", "keep one of them")
-			return
+			return "", false
 		}
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			mistakes.add(key+"_file", pathError(err), "name a file that the server may read")
-			return
+			return "", false
 		}
-		text := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+		text = strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
 		if text == "" {
 			mistakes.add(key+"_file", file+" is empty", "put the value into it")
-			return
+			return "", false
 		}
-		*value = tuoguan.NewSecret(text)
+		return text, true
+	}
+	read := func(key string, value *tuoguan.Secret, file string) {
+		if text, ok := content(key, !value.IsZero(), file); ok {
+			*value = tuoguan.NewSecret(text)
+		}
+	}
+	if text, ok := content("storage", c.Storage != "", c.StorageFile); ok {
+		c.Storage = text
 	}
 	read("bootstrap.api_key", &c.Bootstrap.APIKey, c.Bootstrap.APIKeyFile)
 	for i := range c.Bootstrap.Components {

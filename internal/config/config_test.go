@@ -1,9 +1,11 @@
 package config_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +59,7 @@ func TestLoad(t *testing.T) {
 	full.Log = config.Log{Level: "debug", Format: "text"}
 
 	keyFile := write(t, "key", "ffffffffffffffffffffffffffffffff\n")
+	urlFile := write(t, "url", "mysql://u:p@h:3306/d?tls=true\n")
 	tests := map[string]struct {
 		file    string
 		environ []string
@@ -98,6 +101,28 @@ func TestLoad(t *testing.T) {
 		},
 		"a slash at the end of a base URL": {
 			file: strings.Replace(complete, "https://open.example.com", "https://open.example.com/", 1), want: func(c config.Config) config.Config { return c },
+		},
+		"a database server, from outside": {
+			file: complete, environ: []string{"TUOGUAN_STORAGE=postgres://u:p@h/d", "TUOGUAN_MASTER_KEY=000102", "TUOGUAN_ALLOW_UNSAFE_STORAGE=true", "TUOGUAN_REFRESH_WORKERS=8", "TUOGUAN_SPILL_FILE=/x"},
+			want: func(c config.Config) config.Config {
+				c.Storage, c.MasterKey, c.MasterKeyFile = "postgres://u:p@h/d", secret("000102"), ""
+				c.AllowUnsafeStorage, c.Refresh.Workers, c.SpillFile = true, 8, "/x"
+				return c
+			},
+		},
+		"a database server whose URL is in a file": {
+			file: complete, environ: []string{"TUOGUAN_STORAGE_FILE=" + urlFile},
+			want: func(c config.Config) config.Config {
+				c.Storage, c.StorageFile = "mysql://u:p@h:3306/d?tls=true", urlFile
+				return c
+			},
+		},
+		"numbers and truth": {
+			file: complete + "refresh: {workers: 4, rate: 90}\nallow_unsafe_storage: true\n",
+			want: func(c config.Config) config.Config {
+				c.Refresh, c.AllowUnsafeStorage = config.Refresh{Workers: 4, Rate: 90}, true
+				return c
+			},
 		},
 		"plain http on loopback": {
 			file: strings.Replace(complete, "https://open.example.com", "http://localhost:8080", 1),
@@ -181,8 +206,22 @@ func TestMistakes(t *testing.T) {
 		"mapping for a list":             {file: replace("[https://api.weixin.qq.com, https://api2.weixin.qq.com]", "{a: b}"), keys: []string{"wechat.api_base_urls"}},
 		"public and admin share a port":  {file: replace("127.0.0.1:8081", "127.0.0.1:8080"), keys: []string{"admin.listen"}, say: "public.listen"},
 		"gateway shares a port":          {file: replace("127.0.0.1:8082", ":8081"), keys: []string{"gateway.listen"}, say: "admin.listen"},
-		"PostgreSQL":                     {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "postgres://u:app-secret@h/d"), keys: []string{"storage"}, say: "not supported by this build yet"},
-		"MySQL":                          {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "mysql://u:app-secret@h/d"), keys: []string{"storage"}, say: "not supported by this build yet"},
+		"PostgreSQL without a name":      {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "postgres://u:app-secret@h/"), keys: []string{"storage"}, say: "does not name a database"},
+		"MySQL without a host":           {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "mysql:///d"), keys: []string{"storage"}, say: "does not name a host"},
+		"password that is not escaped":   {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "'mysql://u:app-secret%@h/d'"), keys: []string{"storage"}, say: "%"},
+		"password cut off by its #":      {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "'mysql://h/d?x=app-secret#word'"), keys: []string{"storage"}, say: "%23"},
+		"password as a parameter":        {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "postgres://u@h/d?password=app-secret"), keys: []string{"storage"}, say: "among its parameters"},
+		"another database":               {file: replace("sqlite:///var/lib/tuoguan/tuoguan.db", "oracle://u:app-secret@h/d"), keys: []string{"storage"}},
+		"parameters for SQLite":          {file: replace("tuoguan.db", "tuoguan.db?mode=ro"), keys: []string{"storage"}, say: "no parameters"},
+		"storage twice":                  {file: complete + "storage_file: /x\n", keys: []string{"storage"}, say: "both"},
+		"file of the storage is missing": {file: replace("storage: sqlite:///var/lib/tuoguan/tuoguan.db", "storage_file: /does/not/exist"), keys: []string{"storage_file"}},
+		"master key twice":               {file: complete + "master_key: app-secret\n", keys: []string{"master_key"}, say: "both"},
+		"neither true nor false":         {file: complete + "allow_unsafe_storage: maybe\n", keys: []string{"allow_unsafe_storage"}},
+		"neither true nor false, outside": {
+			file: complete, environ: []string{"TUOGUAN_ALLOW_UNSAFE_STORAGE=1"}, keys: []string{"allow_unsafe_storage"},
+		},
+		"not a number":                   {file: complete + "refresh: {workers: many, rate: 1.5}\n", keys: []string{"refresh.rate", "refresh.workers"}},
+		"numbers out of range":           {file: complete + "refresh: {workers: -1, rate: -1}\n", keys: []string{"refresh.workers", "refresh.rate"}},
 		"relative path of the database":  {file: replace("sqlite:///var", "sqlite://var"), keys: []string{"storage"}},
 		"plain http elsewhere":           {file: replace("https://mp.weixin.qq.com", "http://mp.weixin.qq.com"), keys: []string{"wechat.mp_base_url"}, say: "loopback"},
 		"host that only looks loopback":  {file: replace("https://open.example.com", "http://127.0.0.1.example.com"), keys: []string{"public.base_url"}},
@@ -242,19 +281,73 @@ func TestRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Storage = "postgres://user:app-secret@host/db"
-	out, err := json.Marshal(cfg.Redacted())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, secret := range []string{"app-secret", "pushtoken", aesKey, "0123456789abcdef0123456789abcdef"} {
-		if strings.Contains(string(out), secret) {
-			t.Errorf("%q is in %s", secret, out)
+	cfg.MasterKey = tuoguan.NewSecret("app-secret")
+	for _, storage := range []string{
+		"postgres://user:app-secret@host/db?sslmode=require", "mysql://user:app-secret%@host/db", "postgres://host/db?Password=app-secret&x=y",
+	} {
+		cfg.Storage = storage
+		encoded, err := json.Marshal(cfg.Redacted())
+		if err != nil {
+			t.Fatal(err)
+		}
+		printed := fmt.Sprintf("%v %+v %#v %s %d", cfg, cfg, &cfg, cfg, cfg)
+		var logged bytes.Buffer
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "config", cfg)
+		out := string(encoded) + printed + logged.String() + cfg.StorageName()
+		for _, secret := range []string{"app-secret", "pushtoken", aesKey, "0123456789abcdef0123456789abcdef"} {
+			if strings.Contains(out, secret) {
+				t.Errorf("%q is in %s", secret, out)
+			}
+		}
+		for _, plain := range []string{"wx0123456789abcdef", "https://open.example.com", `"level":"debug"`, `"secret":"redacted"`, `"master_key":"redacted"`} {
+			if !strings.Contains(out, plain) {
+				t.Errorf("%q is not in %s", plain, out)
+			}
 		}
 	}
-	for _, plain := range []string{"wx0123456789abcdef", "https://open.example.com", `"level":"debug"`, `"secret":"redacted"`} {
-		if !strings.Contains(string(out), plain) {
-			t.Errorf("%q is not in %s", plain, out)
+}
+
+func TestStorage(t *testing.T) {
+	t.Parallel()
+	for storage, want := range map[string]struct {
+		engine            config.Engine
+		name, path, spill string
+	}{
+		"sqlite:///var/lib/x/../y.db":    {config.SQLite, "/var/lib/y.db", "/var/lib/y.db", "/var/lib/y.db.spill"},
+		"postgres://u:p@h:1/d?a=b":       {config.PostgreSQL, "postgres://h:1/d", "", "/var/lib/tuoguan/*.spill"},
+		"postgresql:///d?host=/run/post": {config.PostgreSQL, "postgresql:///d", "", "/var/lib/tuoguan/*.spill"},
+		"mysql://u:p@h/d":                {config.MySQL, "mysql://h/d", "", "/var/lib/tuoguan/*.spill"},
+		"oracle://h/d":                   {"", "oracle://h/d", "", "/var/lib/tuoguan/*.spill"},
+	} {
+		c := config.Config{Storage: storage}
+		if c.Engine() != want.engine || c.StorageName() != want.name || c.SQLitePath() != want.path {
+			t.Errorf("%s: %q %q %q", storage, c.Engine(), c.StorageName(), c.SQLitePath())
+		}
+		if ok, _ := filepath.Match(want.spill, c.SpillPath()); !ok {
+			t.Errorf("%s spills into %s", storage, c.SpillPath())
+		}
+	}
+}
+
+func TestStorageVerified(t *testing.T) {
+	t.Parallel()
+	for storage, want := range map[string]bool{
+		"sqlite:///var/lib/x.db":                                  true,
+		"postgres://u:p@127.0.0.1/d":                              true,
+		"postgres:///d?host=/run/postgresql":                      true,
+		"postgres://u:p@db.example.com/d":                         false,
+		"postgres://u:p@db.example.com/d?sslmode=require":         false,
+		"postgres://u:p@db.example.com/d?sslmode=verify-full":     true,
+		"postgres:///d?host=db.example.com&sslmode=verify-full":   true,
+		"postgres:///d?host=db.example.com":                       false,
+		"mysql://u:p@localhost/d":                                 true,
+		"mysql://u:p@db.example.com/d":                            false,
+		"mysql://u:p@db.example.com/d?tls=preferred":              false,
+		"mysql://u:p@db.example.com/d?tls=true":                   true,
+		"mysql://u:p@db.example.com/d?ca=/etc/tuoguan/db.example": true,
+	} {
+		if got := (config.Config{Storage: storage}).StorageVerified(); got != want {
+			t.Errorf("%s: %t", storage, got)
 		}
 	}
 }

@@ -2,9 +2,11 @@ package config
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tuoguan/tuoguan"
@@ -34,6 +36,10 @@ func (d *decoder) value(key string, raw any, into reflect.Value) {
 		if text, ok := d.text(key, raw); ok {
 			into.SetString(text)
 		}
+	case into.Kind() == reflect.Bool:
+		d.bool(key, raw, into)
+	case into.Kind() == reflect.Int:
+		d.int(key, raw, into)
 	case into.Kind() == reflect.Struct:
 		d.structure(key, raw, into)
 	case into.Kind() == reflect.Slice:
@@ -50,6 +56,31 @@ func (d *decoder) text(key string, raw any) (string, bool) {
 		d.mistakes.add(key, "is not a text", "put the value in quotes")
 	}
 	return text, ok
+}
+
+// bool takes a text as well: that is what the environment and flags have.
+func (d *decoder) bool(key string, raw any, into reflect.Value) {
+	value, ok := raw.(bool)
+	if text, isText := raw.(string); isText {
+		value, ok = text == "true", text == "true" || text == "false"
+	}
+	if !ok {
+		d.mistakes.add(key, "is neither true nor false", "write true or false")
+	}
+	into.SetBool(value)
+}
+
+// int takes a text as well: that is what the environment and flags have.
+func (d *decoder) int(key string, raw any, into reflect.Value) {
+	value, ok := raw.(int)
+	if text, isText := raw.(string); isText {
+		parsed, err := strconv.Atoi(text)
+		value, ok = parsed, err == nil
+	}
+	if !ok {
+		d.mistakes.add(key, "is not a whole number", "write it in digits")
+	}
+	into.SetInt(int64(value))
 }
 
 func (d *decoder) structure(key string, raw any, into reflect.Value) {
@@ -98,10 +129,17 @@ func (d *decoder) list(key string, raw any, into reflect.Value) {
 	into.Set(list)
 }
 
+// Format prints what Redacted returns, for every verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, c.Redacted()) }
+
+// LogValue logs what Redacted returns.
+func (c Config) LogValue() slog.Value { return slog.AnyValue(c.Redacted()) }
+
 // Redacted returns the configuration in force in the shape of the file, with every
 // secret replaced, ready to be encoded as YAML or JSON.
 func (c Config) Redacted() map[string]any {
-	return redacted(reflect.ValueOf(c)).(map[string]any)
+	entries, _ := redacted(reflect.ValueOf(c)).(map[string]any)
+	return entries
 }
 
 func redacted(v reflect.Value) any {
@@ -118,6 +156,9 @@ func redacted(v reflect.Value) any {
 				entries[v.Type().Field(i).Tag.Get("yaml")] = entry
 			}
 		}
+		if len(entries) == 0 {
+			return nil
+		}
 		return entries
 	case v.Kind() == reflect.Slice:
 		if v.Len() == 0 {
@@ -128,8 +169,10 @@ func redacted(v reflect.Value) any {
 			entries[i] = redacted(v.Index(i))
 		}
 		return entries
-	case v.String() == "":
+	case v.IsZero():
 		return nil
+	case v.Kind() != reflect.String:
+		return v.Interface()
 	}
 	return withoutPassword(v.String())
 }

@@ -10,7 +10,9 @@ import (
 // come from the file only.
 var settable = []string{
 	"public.listen", "public.base_url", "admin.listen", "gateway.listen",
-	"storage", "master_key_file",
+	"storage", "storage_file", "allow_unsafe_storage", "spill_file",
+	"master_key", "master_key_file",
+	"refresh.workers", "refresh.rate",
 	"wechat.api_base_urls", "wechat.mp_base_url", "wechat.open_base_url",
 	"bootstrap.api_key", "bootstrap.api_key_file",
 	"log.level", "log.format",

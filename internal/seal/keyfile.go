@@ -25,18 +25,20 @@ const maxKeyFile = 1024
 // A file that others may read is refused (on Windows this is not checked), and so
 // is one that holds anything but a key.
 func LoadOrCreate(path string) ([]byte, error) {
-	key, err := load(path)
+	key, err := Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
 	key, err = create(path)
 	if errors.Is(err, fs.ErrExist) { // somebody was faster; his key counts
-		return load(path)
+		return Load(path)
 	}
 	return key, err
 }
 
-func load(path string) ([]byte, error) {
+// Load is like [LoadOrCreate] where a key must be there already: its error matches
+// [fs.ErrNotExist] if there is none.
+func Load(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
@@ -53,17 +55,23 @@ func load(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
-	key, err := parse(strings.TrimSpace(string(text)))
-	if err != nil {
+	key, err := parse(string(text))
+	switch {
+	case errors.Is(err, errNoKey):
+		return nil, fmt.Errorf("master key %s: %w; restore it, or remove it where nothing was sealed yet", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("master key %s: %w", path, err)
 	}
 	return key, nil
 }
 
+var errNoKey = errors.New("it is empty")
+
 // parse decodes a key. Its errors never quote the text.
 func parse(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
 	if text == "" {
-		return nil, errors.New("the file is empty; restore it, or remove it where nothing was sealed yet")
+		return nil, errNoKey
 	}
 	decoders := []func(string) ([]byte, error){
 		hex.DecodeString,

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +43,7 @@ func mustSeal(t testing.TB, c store.Cipher, p store.Place, plaintext string) []b
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]store.Cipher{"aes-gcm": newCipher(t, 1), "plain": seal.Plain{}} {
+	for name, c := range map[string]store.Cipher{"ring": newRing(t), "master key": newCipher(t, 1), "plain": seal.Plain{}} {
 		for _, plaintext := range []string{"", "x", strings.Repeat("refresh", 1000)} {
 			t.Run(fmt.Sprintf("%s/%d bytes", name, len(plaintext)), func(t *testing.T) {
 				sealed := mustSeal(t, c, place, plaintext)
@@ -58,59 +59,87 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestFormatIsForEver opens what an earlier version has sealed.
-func TestFormatIsForEver(t *testing.T) {
-	t.Parallel()
-	sealed, err := hex.DecodeString("016011b9976231f2fd76fe6c04131782ad567367edc54a1bcfeaea9c1369127277519ed258cdb5")
+// goldenLegacy was sealed by a version without a ring, with the master key of 32 bytes 7.
+const goldenLegacy = "016011b9976231f2fd76fe6c04131782ad567367edc54a1bcfeaea9c1369127277519ed258cdb5"
+
+func unhex(t testing.TB, text string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := newCipher(t, 7).Open(place, sealed); err != nil || string(got) != "golden" {
+	return b
+}
+
+// TestFormatIsForEver opens what an earlier version has sealed.
+func TestFormatIsForEver(t *testing.T) {
+	t.Parallel()
+	if got, err := newCipher(t, 7).Open(place, unhex(t, goldenLegacy)); err != nil || string(got) != "golden" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
 
+// encrypting are the ciphers that protect what they seal.
+func encrypting(t testing.TB) map[string]store.Cipher {
+	return map[string]store.Cipher{"ring": newRing(t), "master key": newCipher(t, 1)}
+}
+
 func TestSealingTwiceDiffers(t *testing.T) {
 	t.Parallel()
-	c := newCipher(t, 1)
-	if bytes.Equal(mustSeal(t, c, place, "same"), mustSeal(t, c, place, "same")) {
-		t.Error("two sealed values of one plaintext are equal")
+	for name, c := range encrypting(t) {
+		if bytes.Equal(mustSeal(t, c, place, "same"), mustSeal(t, c, place, "same")) {
+			t.Errorf("%s: two sealed values of one plaintext are equal", name)
+		}
 	}
 }
 
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	t.Parallel()
-	c := newCipher(t, 1)
-	sealed := mustSeal(t, c, place, "refreshtoken@@@value")
-	for i := range sealed {
-		for bit := range 8 {
-			bad := bytes.Clone(sealed)
-			bad[i] ^= 1 << bit
-			if got, err := c.Open(place, bad); !errors.Is(err, store.ErrQuarantined) || got != nil {
-				t.Fatalf("byte %d bit %d: got %q, %v", i, bit, got, err)
+	for name, c := range encrypting(t) {
+		sealed := mustSeal(t, c, place, "refreshtoken@@@value")
+		for i := range sealed {
+			for bit := range 8 {
+				bad := bytes.Clone(sealed)
+				bad[i] ^= 1 << bit
+				if got, err := c.Open(place, bad); !errors.Is(err, store.ErrQuarantined) || got != nil {
+					t.Fatalf("%s: byte %d bit %d: got %q, %v", name, i, bit, got, err)
+				}
 			}
 		}
-	}
-	for n := range sealed {
-		if _, err := c.Open(place, sealed[:n]); !errors.Is(err, store.ErrQuarantined) {
-			t.Fatalf("cut to %d bytes: %v", n, err)
+		for n := range sealed {
+			if _, err := c.Open(place, sealed[:n]); !errors.Is(err, store.ErrQuarantined) {
+				t.Fatalf("%s: cut to %d bytes: %v", name, n, err)
+			}
+		}
+		if _, err := c.Open(place, append(bytes.Clone(sealed), 0)); !errors.Is(err, store.ErrQuarantined) {
+			t.Fatalf("%s: with a byte more: %v", name, err)
 		}
 	}
 }
 
 func TestValueOpensOnlyInItsPlace(t *testing.T) {
 	t.Parallel()
-	c := newCipher(t, 1)
-	sealed := mustSeal(t, c, place, "secret")
-	for name, other := range map[string]store.Place{
+	places := map[string]store.Place{
+		"own":        place,
 		"component":  {Component: "wxd", Authorizer: "wxa", Field: "refresh_token", Row: "1"},
 		"authorizer": {Component: "wxc", Authorizer: "wxb", Field: "refresh_token", Row: "1"},
 		"field":      {Component: "wxc", Authorizer: "wxa", Field: "access_token", Row: "1"},
 		"row":        {Component: "wxc", Authorizer: "wxa", Field: "refresh_token", Row: "2"},
 		"shifted":    {Component: "wxc", Authorizer: "wxa\"/\"refresh_token", Field: "1", Row: ""},
-	} {
-		if _, err := c.Open(other, sealed); !errors.Is(err, store.ErrQuarantined) {
-			t.Errorf("%s: opened elsewhere: %v", name, err)
+	}
+	for name, c := range encrypting(t) {
+		for from, sealedFor := range places {
+			sealed := mustSeal(t, c, sealedFor, "secret")
+			for to, openedAt := range places {
+				got, err := c.Open(openedAt, sealed)
+				if from == to {
+					if err != nil || string(got) != "secret" {
+						t.Errorf("%s, %s: got %q, %v", name, from, got, err)
+					}
+				} else if !errors.Is(err, store.ErrQuarantined) || got != nil {
+					t.Errorf("%s: sealed for %s, opened at %s: %q, %v", name, from, to, got, err)
+				}
+			}
 		}
 	}
 }
@@ -131,14 +160,20 @@ func TestWrongKeyNamesBothKeyIDs(t *testing.T) {
 	if !errors.Is(err, store.ErrQuarantined) || !strings.Contains(err.Error(), idOne) {
 		t.Errorf("without a key: got %v, want ErrQuarantined naming %s", err, idOne)
 	}
-	if _, err := one.Open(place, mustSeal(t, seal.Plain{}, place, "secret")); !errors.Is(err, store.ErrQuarantined) {
-		t.Errorf("unsealed value was taken for a sealed one: %v", err)
+	plain := mustSeal(t, seal.Plain{}, place, "secret")
+	for name, c := range encrypting(t) {
+		if _, err := c.Open(place, plain); !errors.Is(err, store.ErrQuarantined) || c.Current(plain) {
+			t.Errorf("%s: an unsealed value was taken for a sealed one: %v", name, err)
+		}
+	}
+	if _, err := (seal.Plain{}).Open(place, mustSeal(t, newRing(t), place, "secret")); !errors.Is(err, store.ErrQuarantined) {
+		t.Errorf("a sealed value was taken for an unsealed one: %v", err)
 	}
 }
 
 func TestManyFamiliesConcurrently(t *testing.T) {
 	t.Parallel()
-	c := newCipher(t, 1)
+	c := newRing(t)
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {
@@ -168,22 +203,34 @@ func TestNewRefusesOtherSizes(t *testing.T) {
 	}
 }
 
+// FuzzOpen alters a genuine value: what opens must be the value itself. The workers
+// of a fuzz run are processes of their own, so the values are the golden ones.
 func FuzzOpen(f *testing.F) {
-	c := newCipher(f, 1)
-	f.Add(mustSeal(f, c, place, "secret"))
+	s := newSettings()
+	s.set("key_ring", []byte(goldenRing))
+	r := openRing(f, local(f, 7), s)
+	ringed, legacy := unhex(f, goldenSealed), unhex(f, goldenLegacy)
 	f.Add([]byte{})
-	f.Add([]byte{1, 0, 0, 0, 0})
-	genuine := mustSeal(f, c, place, "secret")
-	f.Fuzz(func(t *testing.T, sealed []byte) {
-		got, err := c.Open(place, sealed)
-		switch {
-		case err == nil && string(got) != "secret": // only the corpus' own entries can open
-			t.Errorf("forged: %q", got)
-		case err != nil && (got != nil || !errors.Is(err, store.ErrQuarantined)):
-			t.Errorf("got %q, %v", got, err)
-		}
-		if bytes.Equal(sealed, genuine) && err != nil {
-			t.Error(err)
+	f.Add([]byte{2, 0, 0, 0, 1})
+	f.Add([]byte{2, 0, 0, 0, 2, 1})
+	f.Add(ringed)
+	f.Add(legacy)
+	f.Fuzz(func(t *testing.T, mask []byte) {
+		// As it is, and as a mask over a genuine value, which gets past the header.
+		for _, genuine := range [][]byte{ringed, legacy} {
+			masked := bytes.Clone(genuine)
+			for i := range min(len(mask), len(masked)) {
+				masked[i] ^= mask[i]
+			}
+			for _, sealed := range [][]byte{mask, masked} {
+				got, err := r.Open(place, sealed)
+				switch isGenuine := bytes.Equal(sealed, ringed) || bytes.Equal(sealed, legacy); {
+				case isGenuine && (err != nil || string(got) != "golden"):
+					t.Errorf("genuine: %q, %v", got, err)
+				case !isGenuine && (got != nil || !errors.Is(err, store.ErrQuarantined)):
+					t.Errorf("forged: %q, %v", got, err)
+				}
+			}
 		}
 	})
 }
@@ -278,11 +325,41 @@ func TestMissingDirectoryIsNamed(t *testing.T) {
 }
 
 func BenchmarkSeal(b *testing.B) {
-	c := newCipher(b, 1)
-	body := make([]byte, 400)
+	for name, c := range encrypting(b) {
+		b.Run(name, func(b *testing.B) {
+			token := make([]byte, 200)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Seal(place, token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for name, c := range encrypting(b) {
+		b.Run(name, func(b *testing.B) {
+			sealed := mustSeal(b, c, place, strings.Repeat("t", 200))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Open(place, sealed); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkManyAccounts is for accounts whose subkey is not kept ready.
+func BenchmarkManyAccounts(b *testing.B) {
+	r := newRing(b)
+	token := make([]byte, 200)
 	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := c.Seal(place, body); err != nil {
+	for i := 0; b.Loop(); i++ {
+		p := store.Place{Component: "wxc", Authorizer: tuoguan.AuthorizerAppID(strconv.Itoa(i % 1_000_000)), Field: "f"}
+		if _, err := r.Seal(p, token); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -52,11 +53,14 @@ func benchmarkIntake(b *testing.B, newClient func(*testing.B, *httptest.Server) 
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cipher, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
+	key, err := seal.NewLocal(bytes.Repeat([]byte{7}, seal.KeySize))
 	if err != nil {
 		b.Fatal(err)
 	}
-	db, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(dir, "bench.db"), Cipher: cipher})
+	db, err := sqlite.Open(b.Context(), sqlite.Config{
+		Path: filepath.Join(dir, "bench.db"),
+		Keys: func(ctx context.Context, s store.Settings) (store.Cipher, error) { return seal.Open(ctx, key, s) },
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

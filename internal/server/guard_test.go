@@ -44,7 +44,7 @@ func TestServerEndsAfterAFailedSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := make(chan struct{})
-	s.lost = lost
+	s.storage.Lost = lost
 	close(lost)
 	if err := s.Run(t.Context()); !errors.Is(err, sqlite.ErrSyncFailed) {
 		t.Errorf("ended with %v, want ErrSyncFailed", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/authorize"
+	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
@@ -37,8 +38,9 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	if err != nil {
 		return nil, nil, err
 	}
+	s.jobs = jobs.New(map[string]jobs.Work{"rekey": s.rekey}, s.clock, s.log)
 	api, err := admin.New(admin.Config{
-		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Metrics: s.metrics.Handler(),
+		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Jobs: s.jobs, Metrics: s.metrics.Handler(),
 		Clock: s.clock, Logger: s.log, APIKey: s.config.Bootstrap.APIKey, PublicURL: s.config.Public.BaseURL,
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/tuoguan/tuoguan/internal/obs"
@@ -21,11 +22,20 @@ func (s *Server) problems(ctx context.Context) []obs.Problem {
 		eventURL := s.config.Public.BaseURL + "/wx/" + shown.Component + "/event"
 		switch p.Code {
 		case "store_unavailable":
-			shown.Action = "look for a full or failing disk under " + s.config.SQLitePath() + "; once there is room it goes on by itself, after a failed sync it has to be restarted"
-			shown.ActionChinese = "检查 " + s.config.SQLitePath() + " 所在磁盘是否已满或损坏；腾出空间后自动恢复，若为同步失败则需重启"
+			shown.Action = "see that the database " + s.config.StorageName() + " can be reached and has room on its disk; then it goes on by itself, and only after a failed sync of a SQLite file it has to be restarted"
+			shown.ActionChinese = "检查数据库 " + s.config.StorageName() + " 能否访问、磁盘是否已满；恢复后自动继续，仅 SQLite 同步失败时需重启"
 		case "token_unsaved":
 			shown.Action = "do not stop the server before the storage works again"
 			shown.ActionChinese = "存储恢复之前请勿停止服务"
+		case "spill_damaged":
+			shown.Action = "keep a copy of " + s.config.SpillPath() + " and look at the disk; authorizations that fail from now on are looked for in WeChat's list"
+			shown.ActionChinese = "请保留 " + s.config.SpillPath() + " 的副本并检查磁盘；此后失败的授权会从微信的授权列表中恢复"
+		case "record_quarantined":
+			shown.Action = "look for who or what writes to the database besides Tuoguan, then restore the record from a backup, or let the merchant authorize again"
+			shown.ActionChinese = "检查是否有其他程序改写数据库；可由备份恢复该记录，或请商家重新授权"
+		case "gate_closed":
+			shown.Action = "if this installation is to go on, let WeChat's authorization event URL point to " + eventURL + " and stop the other one; it opens by itself"
+			shown.ActionChinese = "若由本系统接管，请将授权事件接收 URL 指向 " + eventURL + " 并停掉另一套系统，之后会自动放行"
 		case "ticket_missing":
 			shown.Action = "set the authorization event URL in the component's console to " + eventURL + " and wait ten minutes; if none comes, run: tuoguan doctor"
 			shown.ActionChinese = "在开放平台控制台将授权事件接收 URL 设为 " + eventURL + " 并等待十分钟；仍未收到请运行 tuoguan doctor"
@@ -37,6 +47,20 @@ func (s *Server) problems(ctx context.Context) []obs.Problem {
 			shown.ActionChinese = "按提示处理；可运行 tuoguan doctor 检查 IP 白名单与 AppSecret"
 		}
 		problems = append(problems, shown)
+	}
+	if err := s.spill.Err(); err != nil {
+		problems = append(problems, obs.Problem{
+			Code: "spill_lost", Message: err.Error(), Since: s.clock.Now().UTC(),
+			Action:        "look at the disk of " + s.config.SpillPath() + " and restart the server; until then tokens that the database does not take are in memory only",
+			ActionChinese: "检查 " + s.config.SpillPath() + " 所在磁盘后重启；在此之前数据库未接受的令牌只保存在内存中",
+		})
+	}
+	if n := s.spill.Len(); n > 0 {
+		problems = append(problems, obs.Problem{
+			Code: "spill_pending", Message: strconv.Itoa(n) + " answers of WeChat are in the spill file and not in the database yet", Since: s.clock.Now().UTC(),
+			Action:        "see that the database takes writes; do not remove " + s.config.SpillPath(),
+			ActionChinese: "检查数据库能否写入；请勿删除 " + s.config.SpillPath(),
+		})
 	}
 	if status, err := s.keeper.Status(ctx); err == nil && len(status.Components) == 0 {
 		problems = append(problems, obs.Problem{

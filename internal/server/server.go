@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,9 +20,13 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/config"
+	"github.com/tuoguan/tuoguan/internal/failpoint"
+	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
 	"github.com/tuoguan/tuoguan/internal/seal"
+	"github.com/tuoguan/tuoguan/internal/spill"
+	"github.com/tuoguan/tuoguan/internal/storage"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/store"
@@ -58,8 +64,10 @@ type Server struct {
 	clock  *tuoguan.Clock
 	config config.Config
 
-	store   store.Store
-	lost    <-chan struct{} // closed when the disk no longer keeps what it is given
+	storage *storage.Opened
+	store   store.Store // of storage
+	spill   *spill.File
+	jobs    *jobs.Runner
 	keeper  *keeper.Keeper
 	pushes  *push.Handler
 	release *releasecheck.Responder
@@ -81,6 +89,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Clock == nil {
+		o.Clock = new(tuoguan.Clock)
+		o.Clock.SetOffset(failpoint.ClockOffset())
+	}
 	s := &Server{
 		log: o.Logger, clock: o.Clock, config: o.Config, metrics: obs.NewMetrics(),
 		public: listener{socket: o.PublicListener}, admin: listener{socket: o.AdminListener},
@@ -95,24 +107,28 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if err := o.Config.Check(); err != nil {
 		return err
 	}
-	if err := s.openStore(ctx); err != nil {
+	if err := s.openStorage(ctx); err != nil {
 		return err
 	}
 	var err error
 	s.keeper, err = keeper.New(keeper.Config{
-		Store: s.store,
+		Store:  s.store,
+		Shared: s.storage.Shared,
+		Spill:  s.spill,
 		API: wxapi.Config{
 			BaseURLs:    o.Config.WeChat.APIBaseURLs,
 			MPBaseURL:   o.Config.WeChat.MPBaseURL,
 			OpenBaseURL: o.Config.WeChat.OpenBaseURL,
 			HTTPClient:  o.HTTPClient,
-			Clock:       o.Clock,
+			Clock:       s.clock,
 			Logger:      o.Logger,
 			Observe:     s.observeCall,
 		},
-		Clock:   o.Clock,
-		Logger:  o.Logger,
-		Observe: s.observeOperation,
+		Clock:       s.clock,
+		Logger:      o.Logger,
+		Observe:     s.observeOperation,
+		Workers:     o.Config.Refresh.Workers,
+		RefreshRate: o.Config.Refresh.Rate,
 	})
 	if err != nil {
 		return err
@@ -130,28 +146,65 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	return errors.Join(s.public.listen(ctx, o.Config.Public.Listen), s.admin.listen(ctx, o.Config.Admin.Listen))
 }
 
-func (s *Server) openStore(ctx context.Context) error {
-	// A new key would open nothing of an old database, and look as if it were the one.
-	if _, err := os.Stat(s.config.MasterKeyFile); errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(s.config.SQLitePath()); err == nil {
-			return fmt.Errorf("the database %s exists, but its master key %s does not: put the key back from where you keep its copy; without it the database cannot be opened",
-				s.config.SQLitePath(), s.config.MasterKeyFile)
+// openStorage opens the database and the spill file beside it.
+func (s *Server) openStorage(ctx context.Context) error {
+	o := storage.Options{Clock: s.clock, Logger: s.log}
+	if s.config.Engine() != config.SQLite {
+		o.Clock = nil // the database's own, to which the keeper sets ours
+	}
+	var err error
+	if s.storage, err = storage.Open(ctx, s.config, o); err != nil {
+		return err
+	}
+	s.store = s.storage.Store
+	s.spill, err = s.openSpill()
+	return err
+}
+
+// spillFiles is how many processes on one machine may have a spill file.
+const spillFiles = 64
+
+// spillPath returns the name of the n-th spill file, from 1: the one configured, and
+// those with a number after it.
+func (s *Server) spillPath(n int) string {
+	path := s.config.SpillPath()
+	if n == 1 {
+		return path
+	}
+	extension := filepath.Ext(path)
+	return strings.TrimSuffix(path, extension) + "-" + strconv.Itoa(n) + extension
+}
+
+// openSpill takes the first spill file that no other process on this machine has.
+func (s *Server) openSpill() (f *spill.File, err error) {
+	for n := 1; n <= spillFiles; n++ {
+		f, err = spill.Open(spill.Config{Path: s.spillPath(n), Cipher: s.storage.Ring, Logger: s.log})
+		if !errors.Is(err, spill.ErrInUse) {
+			return f, err
 		}
 	}
-	key, err := seal.LoadOrCreate(s.config.MasterKeyFile)
-	if err != nil {
-		return err
+	return nil, err
+}
+
+// drainSpills brings into the database what processes that are gone have left in
+// their spill files.
+func (s *Server) drainSpills(ctx context.Context) {
+	for n := 1; n <= spillFiles; n++ {
+		path := s.spillPath(n)
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		f, err := spill.Open(spill.Config{Path: path, Cipher: s.storage.Ring, Logger: s.log})
+		if errors.Is(err, spill.ErrInUse) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(s.keeper.Drain(ctx, f), f.Close())
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("what a process has left in its spill file is not in the database yet; the next start tries again", "file", path, "error", err)
+		}
 	}
-	cipher, err := seal.New(key)
-	if err != nil {
-		return err
-	}
-	opened, err := sqlite.Open(ctx, sqlite.Config{Path: s.config.SQLitePath(), Cipher: cipher, Clock: s.clock, Logger: s.log})
-	if err != nil {
-		return err
-	}
-	s.store, s.lost = opened, opened.Lost()
-	return nil
 }
 
 func (l *listener) listen(ctx context.Context, address string) error {
@@ -188,12 +241,14 @@ func (s *Server) Run(ctx context.Context) error {
 	work.Go(func() error { return s.keeper.Run(ctx) })
 	work.Go(func() error {
 		select {
-		case <-s.lost:
+		case <-s.storage.Lost:
 			return sqlite.ErrSyncFailed // only a new process can tell what is on the disk
 		case <-ctx.Done():
 			return nil
 		}
 	})
+	work.Go(func() error { s.followKeys(ctx); return nil })
+	work.Go(func() error { s.drainSpills(ctx); return nil })
 	if s.config.Bootstrap.APIKey.IsZero() {
 		s.log.Warn("there is no API key, so the REST API refuses everybody; set bootstrap.api_key_file")
 	}
@@ -225,14 +280,49 @@ func (s *Server) stop(running func() error) error {
 	if s.release != nil {
 		s.release.Close(ctx)
 	}
+	if s.jobs != nil {
+		s.jobs.Close()
+	}
 	if s.keeper != nil {
 		errs = append(errs, s.keeper.Close(ctx))
 	}
 	errs = append(errs, running())
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
+	if s.spill != nil {
+		errs = append(errs, s.spill.Close())
+	}
+	if s.storage != nil {
+		errs = append(errs, s.storage.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// followKeys takes over the root keys that other processes make.
+func (s *Server) followKeys(ctx context.Context) {
+	tick := time.NewTicker(seal.RefreshInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.storage.Ring.Refresh(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("the key ring cannot be read anew", "error", err)
+			}
+		}
+	}
+}
+
+// rekey seals everything under a new root key.
+func (s *Server) rekey(ctx context.Context, progress func(done, total int64)) error {
+	cfg := seal.RekeyConfig{Progress: func(r seal.Report) { progress(int64(r.Looked), 0) }}
+	if !s.storage.Shared {
+		cfg.Grace = -1 // there is nobody to wait for
+	}
+	report, err := s.storage.Ring.Rekey(ctx, s.storage.Archive, cfg)
+	if errors.Is(err, seal.ErrIncomplete) {
+		s.log.Error("records that do not open keep the old keys in use", "records", report.Failed)
+	}
+	return err
 }
 
 // waitForPushes waits until no push is worked on, but not for a responder that does

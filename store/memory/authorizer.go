@@ -31,6 +31,7 @@ func compare(a, b tuoguan.Authorization) int {
 // changed brings the indexes in line with a record.
 func (s *Store) changed(a *authorizer) {
 	a.UpdatedAt = kept(s.clock.Now())
+	s.note(tuoguan.AuthorizerToken(a.Component, a.Authorization.Authorizer))
 	s.due.put(a)
 	if a.State == tuoguan.StateActive && a.ProfileGrant < a.Grant {
 		s.profilesDue[a.Authorization] = struct{}{}
@@ -144,6 +145,9 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 				s.order = slices.Insert(s.order, at, g.Authorization)
 			}
 			a.grant(g, before)
+			if e != nil && !e.RevokedAt.IsZero() {
+				a.revoke(latest(e.RevokedAt, a.AuthorizedAt))
+			}
 			s.changed(a)
 			if l := s.links[g.Link]; l != nil && l.UsedAt.IsZero() {
 				l.UsedAt, l.UsedBy = kept(g.ObtainedAt), g.Authorization.Authorizer
@@ -203,7 +207,9 @@ func (a *authorizer) setTokens(set tuoguan.TokenSet, obtainedAt time.Time, epoch
 
 // SaveTokens implements [store.Authorizers].
 func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool, err error) {
-	return s.change(ctx, w.Authorization, func(a *authorizer) bool {
+	repeated := false
+	moved, err = s.change(ctx, w.Authorization, func(a *authorizer) bool {
+		_ = s.release(w.Release) // it may be somebody else's by now
 		if w.Tokens.RefreshToken.IsZero() {
 			w.Tokens.RefreshToken = w.Used
 		}
@@ -212,12 +218,14 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 			Value: w.Tokens.RefreshToken, Source: w.Source, ReceivedAt: w.ObtainedAt,
 		})
 		if a.Grant != w.Grant || a.State == tuoguan.StateRevoked || a.Epoch >= w.Epoch {
+			repeated = a.Grant == w.Grant && a.State != tuoguan.StateRevoked && a.Epoch == w.Epoch && a.ObtainedAt.Equal(kept(w.ObtainedAt))
 			return false
 		}
 		a.State = tuoguan.StateActive
 		a.setTokens(w.Tokens, w.ObtainedAt, w.Epoch, w.RefreshAt)
 		return true
 	})
+	return moved || repeated, err
 }
 
 // remember adds a refresh token to the history.
@@ -261,7 +269,7 @@ func (s *Store) RefreshTokens(ctx context.Context, a tuoguan.Authorization) (all
 // SaveTrouble implements [store.Authorizers].
 func (s *Store) SaveTrouble(ctx context.Context, t store.Trouble) (changed bool, err error) {
 	return s.change(ctx, t.Authorization, func(a *authorizer) bool {
-		if a.Grant != t.Grant || a.State == tuoguan.StateRevoked {
+		if a.Grant != t.Grant || a.Epoch != t.Epoch || a.State == tuoguan.StateRevoked {
 			return false
 		}
 		a.State, a.Trouble, a.RefreshAt = t.State, t.Info, kept(t.RefreshAt)
@@ -275,7 +283,31 @@ func (s *Store) SaveTrouble(ctx context.Context, t store.Trouble) (changed bool,
 
 // Revoke implements [store.Authorizers].
 func (s *Store) Revoke(ctx context.Context, id tuoguan.Authorization, at time.Time) (changed bool, err error) {
-	return s.change(ctx, id, func(a *authorizer) bool { return a.revoke(kept(at)) })
+	err = s.write(ctx, func() error {
+		known := false
+		changed, known = s.revoke(id, kept(at))
+		if !known {
+			return store.ErrNotFound
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// revoke marks an authorizer revoked, and its pending exchanges as taken back.
+func (s *Store) revoke(id tuoguan.Authorization, at time.Time) (changed, known bool) {
+	for key := range s.pending {
+		e := s.exchanges[key]
+		if e.Component == id.Component && e.Authorizer == id.Authorizer && !e.AuthorizedAt.After(at) {
+			e.RevokedAt = latest(e.RevokedAt, at)
+		}
+	}
+	a, known := s.authorizers[id]
+	if known && a.revoke(at) {
+		s.changed(a)
+		return true, true
+	}
+	return false, known
 }
 
 func (a *authorizer) revoke(at time.Time) bool {
@@ -308,10 +340,20 @@ func (s *Store) SaveProfile(ctx context.Context, id tuoguan.Authorization, p sto
 	return err
 }
 
-// DueAuthorizers implements [store.Authorizers].
-func (s *Store) DueAuthorizers(ctx context.Context, at time.Time, n int) (all []store.Due, err error) {
-	err = s.read(ctx, func() error {
-		all = s.due.first(kept(at), limit(n))
+// ClaimDue implements [store.Authorizers].
+func (s *Store) ClaimDue(ctx context.Context, at time.Time, holder string, ttl time.Duration, n int) (all []store.Due, err error) {
+	err = s.write(ctx, func() error {
+		now := s.clock.Now()
+		all = s.due.first(kept(at), limit(n), func(a *authorizer) bool {
+			key := store.TokenLease(tuoguan.AuthorizerToken(a.Component, a.Authorization.Authorizer))
+			return !s.leases[key].Until.After(now)
+		})
+		for i, d := range all {
+			all[i].Lease, err = s.acquire(store.TokenLease(tuoguan.AuthorizerToken(d.Component, d.Authorizer)), holder, ttl)
+			if err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	return all, err

@@ -18,6 +18,7 @@ func (s *Store) PutComponent(ctx context.Context, c store.Component) error {
 			c.CreatedAt = old.CreatedAt
 		}
 		s.components[c.AppID] = c
+		s.note(tuoguan.ComponentToken(c.AppID))
 		return nil
 	})
 }

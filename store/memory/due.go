@@ -55,9 +55,9 @@ func (h *dueHeap) put(a *authorizer) {
 	}
 }
 
-// first lists what is due in order, leaving it in place: below an element of the
-// heap that is not due nothing is.
-func (h dueHeap) first(at time.Time, limit int) []store.Due {
+// first lists what is due and free in order, leaving it in place: below an element
+// of the heap that is not due nothing is.
+func (h dueHeap) first(at time.Time, limit int, free func(*authorizer) bool) []store.Due {
 	var all []store.Due
 	next := frontier{heap: h}
 	next.add(0)
@@ -66,7 +66,9 @@ func (h dueHeap) first(at time.Time, limit int) []store.Due {
 		if h[i].RefreshAt.After(at) {
 			break
 		}
-		all = append(all, store.Due{Authorization: h[i].Authorization, RefreshAt: h[i].RefreshAt})
+		if free(h[i]) {
+			all = append(all, store.Due{Authorization: h[i].Authorization, RefreshAt: h[i].RefreshAt})
+		}
 		next.add(2*i + 1)
 		next.add(2*i + 2)
 	}

@@ -26,7 +26,7 @@ func (s *Store) PutExchange(ctx context.Context, e store.Exchange) (stored store
 
 func (s *Store) putExchange(e store.Exchange) (stored store.Exchange, isNew bool) {
 	e.AuthorizedAt, e.ExpiresAt, e.DueAt = kept(e.AuthorizedAt), kept(e.ExpiresAt), kept(e.DueAt)
-	e.CreatedAt, e.FinishedAt = kept(e.CreatedAt), kept(e.FinishedAt)
+	e.RevokedAt, e.CreatedAt, e.FinishedAt = kept(e.RevokedAt), kept(e.CreatedAt), kept(e.FinishedAt)
 	key := exchangeKey{e.Component, e.CodeHash}
 	old, ok := s.exchanges[key]
 	if !ok {

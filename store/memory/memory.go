@@ -52,6 +52,9 @@ type Store struct {
 	lastPush int64
 
 	leases map[string]store.Lease
+
+	settings map[string]setting
+	notes    []note // oldest first
 }
 
 var _ store.Store = (*Store)(nil)
@@ -75,6 +78,7 @@ func New(cfg Config) *Store {
 		visits:          make(map[string]store.Visit),
 		pushKeys:        make(map[string]*store.Push),
 		leases:          make(map[string]store.Lease),
+		settings:        make(map[string]setting),
 	}
 }
 

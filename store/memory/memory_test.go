@@ -38,13 +38,13 @@ func TestThreeDays(t *testing.T) {
 		}
 		refreshed := 0
 		for time.Since(began) < days*24*time.Hour {
-			due, err := s.DueAuthorizers(ctx, time.Now(), 100)
+			due, err := s.ClaimDue(ctx, time.Now(), "holder", time.Second, 100)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, d := range due {
 				moved, err := s.SaveTokens(ctx, store.TokenWrite{
-					Authorization: d.Authorization, Grant: 1, Epoch: time.Now().Unix(),
+					Authorization: d.Authorization, Grant: 1, Epoch: d.Lease.Epoch, Release: d.Lease,
 					ObtainedAt: time.Now(), RefreshAt: d.RefreshAt.Add(cycle),
 				})
 				if err != nil || !moved {

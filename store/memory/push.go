@@ -36,10 +36,7 @@ func (s *Store) AcceptPush(ctx context.Context, in store.Intake) (accepted store
 		case in.Exchange != nil:
 			s.putExchange(*in.Exchange)
 		case !in.Revoke.IsZero():
-			a := s.authorizers[tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}]
-			if a != nil && a.revoke(kept(in.Revoke)) {
-				s.changed(a)
-			}
+			s.revoke(tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}, kept(in.Revoke))
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,12 +130,6 @@ func BenchmarkRead(b *testing.B) {
 			})
 		})
 	}
-	b.Run("DueAuthorizers/100", func(b *testing.B) {
-		concurrently(b, 1, func(int64) error {
-			_, err := s.DueAuthorizers(b.Context(), time.Now(), 100)
-			return err
-		})
-	})
 	b.Run("Authorizers/100", func(b *testing.B) {
 		concurrently(b, 1, func(int64) error {
 			_, err := s.Authorizers(b.Context(), store.AuthorizerQuery{})
@@ -142,3 +137,117 @@ func BenchmarkRead(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkClaimDue is what a refresh costs the store where many are due: they are
+// claimed in batches, and saving ends the lease.
+func BenchmarkClaimDue(b *testing.B) {
+	for _, batch := range []int{50, 256} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			s, ids := benchOpen(b), grants(b)
+			for _, id := range ids {
+				if _, _, err := s.SaveGrant(b.Context(), store.Grant{Authorization: id, RefreshAt: time.Now()}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ResetTimer()
+			for done := 0; done < b.N; {
+				claimed, err := s.ClaimDue(b.Context(), time.Now(), "me", 15*time.Second, batch)
+				if err != nil {
+					b.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				for _, d := range claimed {
+					wg.Go(func() {
+						_, err := s.SaveTokens(b.Context(), store.TokenWrite{
+							Authorization: d.Authorization, Grant: 1, Epoch: d.Lease.Epoch, RefreshAt: time.Now(), Release: d.Lease,
+							Tokens: tuoguan.TokenSet{
+								AccessToken:  tuoguan.NewSecret(fmt.Sprintf("access%0130d", d.Lease.Epoch)),
+								RefreshToken: tuoguan.NewSecret("refreshtoken@@@of this account, the same as ever"),
+							},
+						})
+						if err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				wg.Wait()
+				done += len(claimed)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+// BenchmarkArchive is what a record of a backup costs: dumped, loaded, sealed anew.
+func BenchmarkArchive(b *testing.B) {
+	const accounts = 10_000
+	full := benchOpen(b)
+	var wg sync.WaitGroup
+	for worker := range 64 {
+		wg.Go(func() {
+			for i := worker; i < accounts; i += 64 {
+				_, _, err := full.SaveGrant(b.Context(), store.Grant{
+					Authorization:  tuoguan.Authorization{Component: "wxc", Authorizer: tuoguan.AuthorizerAppID(fmt.Sprintf("wx%016d", i))},
+					PermissionSets: []tuoguan.PermissionSet{1, 2, 3, 17},
+					Tokens: tuoguan.TokenSet{
+						AccessToken: tuoguan.NewSecret(fmt.Sprintf("access%0130d", i)), RefreshToken: tuoguan.NewSecret(fmt.Sprintf("refresh%030d", i)),
+					},
+				})
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	records := 0
+	b.Run("dump", func(b *testing.B) {
+		for b.Loop() {
+			records = 0
+			for _, err := range full.Dump(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				records++
+			}
+		}
+		b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			if err := benchOpen(b).Load(b.Context(), full.Dump(b.Context())); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("reseal", func(b *testing.B) {
+		s, err := sqlite.Open(b.Context(), sqlite.Config{Path: newPath(b), Keys: store.Under(neverCurrent{newCipher(b, 1)})})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Load(b.Context(), full.Dump(b.Context())); err != nil {
+			b.Fatal(err)
+		}
+		changed := 0
+		for b.Loop() {
+			for after := ""; ; {
+				r, err := s.Reseal(b.Context(), after, 500)
+				if err != nil {
+					b.Fatal(err)
+				}
+				changed += r.Changed
+				if after = r.Next; after == "" {
+					break
+				}
+			}
+		}
+		b.ReportMetric(float64(changed)/b.Elapsed().Seconds(), "records/s")
+	})
+}
+
+// neverCurrent would seal every value anew.
+type neverCurrent struct{ store.Cipher }
+
+func (neverCurrent) Current([]byte) bool { return false }

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"modernc.org/sqlite"
 
-	"github.com/tuoguan/tuoguan"
-	"github.com/tuoguan/tuoguan/internal/sqlkit"
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -48,7 +46,7 @@ func (c *conn) close() error {
 }
 
 // prepare returns the statement for a query. There are as many as there are
-// queries in this package, so they are kept for good.
+// queries, so they are kept for good.
 func (c *conn) prepare(query string) (stmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
@@ -65,59 +63,86 @@ func (c *conn) prepare(query string) (stmt, error) {
 	return s, nil
 }
 
-// exec runs a statement that returns no rows. It tells how many rows it changed
-// and the id of the one inserted last.
-func (c *conn) exec(query string, args ...any) (changed, id int64, err error) {
+// exec runs a statement that returns no rows.
+func (c *conn) exec(query string, args []any) (driver.Result, error) {
 	s, err := c.prepare(query)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	// No caller's context: statements are short, and one that is cut short in the
 	// middle of a batch would take its neighbours along.
-	result, err := s.ExecContext(context.Background(), c.bind(args))
-	if err != nil {
-		return 0, 0, err
-	}
-	if changed, err = result.RowsAffected(); err != nil {
-		return 0, 0, err
-	}
-	id, err = result.LastInsertId()
-	return changed, id, err
+	return s.ExecContext(context.Background(), c.bind(args))
 }
 
-// query runs a statement and returns all of its rows.
-func (c *conn) query(query string, args ...any) ([]row, error) {
+// Exec implements [sqlstore.Tx].
+func (c *conn) Exec(query string, args ...any) (changed int64, err error) {
+	result, err := c.exec(query, args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// Insert implements [sqlstore.Tx].
+func (c *conn) Insert(query string, args ...any) (id int64, inserted bool, err error) {
+	result, err := c.exec(query, args)
+	if err != nil {
+		return 0, false, err
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 {
+		return 0, false, err
+	}
+	id, err = result.LastInsertId()
+	return id, true, err
+}
+
+// Query implements [sqlstore.Tx].
+func (c *conn) Query(query string, args ...any) (all []sqlstore.Row, err error) {
+	err = c.Each(query, func(r sqlstore.Row) error {
+		all = append(all, r)
+		return nil
+	}, args...)
+	return all, err
+}
+
+// Each implements [sqlstore.Tx].
+func (c *conn) Each(query string, f func(sqlstore.Row) error, args ...any) error {
 	s, err := c.prepare(query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rows, err := s.QueryContext(context.Background(), c.bind(args))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	width := len(rows.Columns())
-	var all []row
+	read := make([]driver.Value, len(rows.Columns()))
 	for {
-		values := make([]driver.Value, width)
-		switch err := rows.Next(values); err {
+		switch err := rows.Next(read); err {
 		case nil:
-			all = append(all, row{values: values})
 		case io.EOF:
-			return all, rows.Close()
+			return rows.Close()
 		default:
-			return nil, errors.Join(err, rows.Close())
+			return errors.Join(err, rows.Close())
+		}
+		values := make([]any, len(read))
+		for i, v := range read {
+			values[i] = v
+		}
+		if err := f(sqlstore.NewRow(values)); err != nil {
+			return errors.Join(err, rows.Close())
 		}
 	}
 }
 
-// one runs a query for a single row. It returns store.ErrNotFound if there is none.
-func (c *conn) one(query string, args ...any) (row, error) {
-	rows, err := c.query(query, args...)
+// One implements [sqlstore.Tx].
+func (c *conn) One(query string, args ...any) (sqlstore.Row, error) {
+	rows, err := c.Query(query, args...)
 	switch {
 	case err != nil:
-		return row{}, err
+		return sqlstore.Row{}, err
 	case len(rows) == 0:
-		return row{}, store.ErrNotFound
+		return sqlstore.Row{}, store.ErrNotFound
 	}
 	return rows[0], nil
 }
@@ -126,71 +151,7 @@ func (c *conn) one(query string, args ...any) (row, error) {
 func (c *conn) bind(args []any) []driver.NamedValue {
 	c.args = c.args[:0]
 	for i, arg := range args {
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: value(arg)})
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: sqlstore.Value(arg)})
 	}
 	return c.args
-}
-
-// value returns arg as one of the types a driver takes. One that is not listed
-// passes unchanged, to be refused by the driver.
-func value(arg any) driver.Value {
-	switch v := arg.(type) {
-	case int:
-		return int64(v)
-	case []byte:
-		if v == nil {
-			return nil
-		}
-		return v
-	case time.Time:
-		return sqlkit.Millis(v)
-	case tuoguan.ComponentAppID:
-		return string(v)
-	case tuoguan.AuthorizerAppID:
-		return string(v)
-	case tuoguan.State:
-		return string(v)
-	case tuoguan.Kind:
-		return string(v)
-	case tuoguan.PermissionSet:
-		return int64(v)
-	case store.TokenSource:
-		return string(v)
-	case store.ExchangeState:
-		return string(v)
-	}
-	return arg
-}
-
-// row is one row of a result, read from the left to the right. It outlives the
-// connection, so that secrets can be opened elsewhere.
-type row struct {
-	values []driver.Value
-	next   int
-}
-
-func (r *row) take() driver.Value {
-	v := r.values[r.next]
-	r.next++
-	return v
-}
-
-func (r *row) int64() int64 {
-	v, _ := r.take().(int64)
-	return v
-}
-
-func (r *row) int() int { return int(r.int64()) }
-
-func (r *row) text() string {
-	v, _ := r.take().(string)
-	return v
-}
-
-func (r *row) time() time.Time { return sqlkit.Time(r.int64()) }
-
-// blob returns nil for NULL.
-func (r *row) blob() []byte {
-	v, _ := r.take().([]byte)
-	return v
 }

@@ -63,7 +63,7 @@ func openDrill(path string) (*sqlite.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqlite.Open(context.Background(), sqlite.Config{Path: path, Cipher: cipher})
+	return sqlite.Open(context.Background(), sqlite.Config{Path: path, Keys: store.Under(cipher)})
 }
 
 // drillAppend stores pushes and refreshes tokens until it is killed.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan/internal/seal"
+	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/store/sqlite"
 )
 
@@ -30,7 +31,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	s, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "tuoguan.db"), Cipher: cipher})
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "tuoguan.db"), Keys: store.Under(cipher)})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -38,7 +38,7 @@ func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "test.db")
 
 func open(t testing.TB, path string) *sqlite.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: newCipher(t, 1)})
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(newCipher(t, 1))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,18 @@ func execSQL(t testing.TB, path, query string, args ...any) {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, clock *tuoguan.Clock) store.Store {
-		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: newPath(t), Cipher: newCipher(t, 1), Clock: clock})
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: newPath(t), Keys: store.Under(newCipher(t, 1)), Clock: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	storetest.RunArchive(t, func(t *testing.T, clock *tuoguan.Clock, keys store.Keys) storetest.Archived {
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: newPath(t), Keys: keys, Clock: clock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +97,7 @@ func TestContract(t *testing.T) {
 func TestConfigListsEveryMistake(t *testing.T) {
 	t.Parallel()
 	_, err := sqlite.Open(t.Context(), sqlite.Config{})
-	if err == nil || !strings.Contains(err.Error(), "Path") || !strings.Contains(err.Error(), "Cipher") {
+	if err == nil || !strings.Contains(err.Error(), "Path") || !strings.Contains(err.Error(), "Keys") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -259,26 +270,54 @@ func TestListsSkipWhatDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestWrongKeyIsRefusedAtOpening(t *testing.T) {
+func TestKeysMayRefuse(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
-	if err := open(t, path).Close(); err != nil {
+	refusal := errors.New("another master key")
+	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: func(ctx context.Context, s store.Settings) (store.Cipher, error) {
+		return nil, errors.Join(refusal, s.PutSetting(ctx, "ring", []byte("ring"), 0))
+	}})
+	if !errors.Is(err, refusal) || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v", err)
+	}
+	s := open(t, path) // nothing holds it any more
+	if ring, _, err := s.Setting(t.Context(), "ring"); err != nil || string(ring) != "ring" {
+		t.Errorf("the keys have stored %q, %v", ring, err)
+	}
+}
+
+// TestFirstFormatIsMigrated opens a database as the first version left it.
+func TestFirstFormatIsMigrated(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	script, err := os.ReadFile("migrations/0001_init.sql")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for name, cipher := range map[string]store.Cipher{"another key": newCipher(t, 2), "no key": seal.Plain{}} {
-		_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: cipher})
-		if !errors.Is(err, store.ErrQuarantined) || !strings.Contains(err.Error(), "master key") || !strings.Contains(err.Error(), "key ") {
-			t.Errorf("%s: got %v", name, err)
-		}
+	execSQL(t, path, string(script))
+	execSQL(t, path, `CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(191) NOT NULL, applied_at BIGINT NOT NULL);
+		INSERT INTO schema_migrations VALUES (1, '0001_init.sql', 1);
+		INSERT INTO meta (name, value) VALUES ('key_check', x'0102'), ('probe', zeroblob(9));
+		INSERT INTO components VALUES ('wxc', x'00', x'00', x'00', NULL, NULL, 1, 2);
+		INSERT INTO exchanges VALUES ('wxc', 'h', NULL, 'wxa', '', '', 1, 2, 'pending', 0, 0, 3, '', 4, 0);
+		INSERT INTO leases VALUES ('k', 'SESSION/me', 7, 99999999999999)`)
+	s := open(t, path)
+	if value, version, err := s.Setting(t.Context(), "key_check"); err != nil || version != 1 || !bytes.Equal(value, []byte{1, 2}) {
+		t.Errorf("key_check is %x, version %d, %v", value, version, err)
 	}
-	open(t, path) // the right one still works
+	if x, err := s.Exchange(t.Context(), "wxc", "h"); err != nil || !x.RevokedAt.IsZero() || x.Authorizer != "wxa" {
+		t.Errorf("exchange %+v, %v", x, err)
+	}
+	if l, err := s.AcquireLease(t.Context(), "k", "you", time.Minute); err != nil || l.Epoch != 8 {
+		t.Errorf("lease %+v, %v", l, err)
+	}
 }
 
 func TestSecondProcessIsTurnedAway(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	first := open(t, path)
-	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: newCipher(t, 1)})
+	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(newCipher(t, 1))})
 	if err == nil || !strings.Contains(err.Error(), "another process") || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
@@ -295,7 +334,7 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	execSQL(t, path, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, 'future', 0)`)
-	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: newCipher(t, 1)})
+	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(newCipher(t, 1))})
 	if !errors.Is(err, sqlkit.ErrNewerFormat) || !strings.Contains(err.Error(), "999") {
 		t.Errorf("got %v", err)
 	}
@@ -345,7 +384,7 @@ func TestSymbolicLinksAreRefused(t *testing.T) {
 			if err := os.Symlink(target, path+suffix); err != nil {
 				t.Fatal(err)
 			}
-			_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: newCipher(t, 1)})
+			_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(newCipher(t, 1))})
 			if err == nil || !strings.Contains(err.Error(), "symbolic link") {
 				t.Errorf("got %v", err)
 			}
@@ -356,7 +395,7 @@ func TestSymbolicLinksAreRefused(t *testing.T) {
 	}
 	t.Run("directory", func(t *testing.T) {
 		t.Parallel()
-		_, err := sqlite.Open(t.Context(), sqlite.Config{Path: t.TempDir(), Cipher: newCipher(t, 1)})
+		_, err := sqlite.Open(t.Context(), sqlite.Config{Path: t.TempDir(), Keys: store.Under(newCipher(t, 1))})
 		if err == nil || !strings.Contains(err.Error(), "regular file") {
 			t.Errorf("got %v", err)
 		}
@@ -378,7 +417,7 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("this is not a database\n", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: newCipher(t, 1)}); err == nil {
+	if _, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(newCipher(t, 1))}); err == nil {
 		t.Error("opened")
 	}
 }
@@ -388,6 +427,9 @@ func TestNeighboursOfAFailure(t *testing.T) {
 	t.Parallel()
 	s := open(t, newPath(t))
 	plant(t, s)
+	if err := s.PutSetting(t.Context(), "kept", []byte("value"), 0); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for i := range 300 {
 		wg.Go(func() {
@@ -397,10 +439,8 @@ func TestNeighboursOfAFailure(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		wg.Go(func() { // fails after its first statement
-			w := store.TokenWrite{Authorization: account, Grant: 1, Epoch: 1, Tokens: tuoguan.TokenSet{RefreshToken: tuoguan.NewSecret(fmt.Sprint(i))}}
-			w.Authorization.Authorizer = "wxunknown"
-			if _, err := s.SaveTokens(t.Context(), w); !errors.Is(err, store.ErrNotFound) {
+		wg.Go(func() { // fails after it has deleted the settings
+			if err := s.Load(t.Context(), func(func(store.Record, error) bool) {}); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -419,9 +459,8 @@ func TestNeighboursOfAFailure(t *testing.T) {
 	if err != nil || len(pushes) != 302 {
 		t.Errorf("%d pushes, %v", len(pushes), err)
 	}
-	unknown := tuoguan.Authorization{Component: "wxc", Authorizer: "wxunknown"}
-	if tokens, err := s.RefreshTokens(t.Context(), unknown); err != nil || len(tokens) != 0 {
-		t.Errorf("half of a failed operation stayed: %d, %v", len(tokens), err)
+	if setting, _, err := s.Setting(t.Context(), "kept"); err != nil || string(setting) != "value" {
+		t.Errorf("half of a failed operation stayed: %q, %v", setting, err)
 	}
 }
 
@@ -485,13 +524,61 @@ func TestLogIsBounded(t *testing.T) {
 	}
 }
 
+// TestDumpHoldsNobodyUp writes far more than the log holds while a dump stands still.
+// The log cannot begin anew then, and must not wait for it either.
+func TestDumpHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, newPath(t))
+	plant(t, s)
+	body := make([]byte, 1<<20)
+	accept := func(i int) {
+		if _, _, err := s.AcceptPush(t.Context(), store.Intake{Push: store.Push{Key: fmt.Sprint(i), Body: body}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := 0
+	for range s.Dump(t.Context()) {
+		all++
+	}
+	closed := make(chan error, 1)
+	n := 0
+	for _, err := range s.Dump(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n > 1 {
+			continue
+		}
+		began := time.Now()
+		for i := range 250 {
+			accept(i)
+		}
+		// Each of 15 attempts to begin anew would wait for two seconds.
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("250 writes took %v", took)
+		}
+		go func() { closed <- s.Close() }()
+	}
+	if n != all {
+		t.Errorf("%d records of %d: Close has ended the dump", n, all)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	for _, err := range s.Dump(t.Context()) {
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("dump of a closed store: %v", err)
+		}
+	}
+}
+
 // A process that was killed cannot release its leases. The next one has the
 // database for itself, so it need not wait for them, and its terms are later ones.
 func TestLeasesEndWithTheProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "t.db")
 	open := func() *sqlite.Store {
-		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Cipher: seal.Plain{}})
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keys: store.Under(seal.Plain{})})
 		if err != nil {
 			t.Fatal(err)
 		}

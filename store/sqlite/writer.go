@@ -13,6 +13,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -67,6 +68,8 @@ type writer struct {
 	failure atomic.Pointer[failure]
 	lost    chan struct{} // closed when a sync has failed
 
+	snapshot atomic.Bool // a reader needs the log as it is for long
+
 	commits      int
 	checkpointAt int64 // length of the log in pages at which to try again
 }
@@ -81,7 +84,7 @@ type failure struct {
 // variables: the caller may have left.
 type op struct {
 	ctx    context.Context
-	run    func(*conn) error
+	run    func(sqlstore.Tx) error
 	steps  int  // statements that write; several need a savepoint
 	probe  bool // is let through while the store is unavailable
 	err    error
@@ -224,7 +227,7 @@ func (w *writer) transact(batch []*op) error {
 			return f.err
 		}
 	}
-	if _, _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+	if _, err := w.conn.Exec("BEGIN IMMEDIATE"); err != nil {
 		return w.failed("begin", err)
 	}
 	for _, o := range batch {
@@ -233,14 +236,14 @@ func (w *writer) transact(batch []*op) error {
 		}
 		var ruin error
 		if o.err, ruin = w.run(o); ruin != nil {
-			_, _, _ = w.conn.exec("ROLLBACK") // SQLite may have done it already
+			_, _ = w.conn.Exec("ROLLBACK") // SQLite may have done it already
 			return w.failed("write", ruin)
 		}
 	}
-	if _, _, err := w.conn.exec("COMMIT"); err != nil {
+	if _, err := w.conn.Exec("COMMIT"); err != nil {
 		err = w.failed("commit", err)
 		if !w.final() {
-			_, _, _ = w.conn.exec("ROLLBACK")
+			_, _ = w.conn.Exec("ROLLBACK")
 		}
 		return err
 	}
@@ -269,7 +272,7 @@ func (w *writer) run(o *op) (err, ruin error) {
 		err = o.run(w.conn)
 		return err, ruinous(err)
 	}
-	if _, _, err := w.conn.exec("SAVEPOINT op"); err != nil {
+	if _, err := w.conn.Exec("SAVEPOINT op"); err != nil {
 		return nil, err
 	}
 	err = o.run(w.conn)
@@ -277,11 +280,11 @@ func (w *writer) run(o *op) (err, ruin error) {
 		return nil, ruin
 	}
 	if err != nil {
-		if _, _, err := w.conn.exec("ROLLBACK TO op"); err != nil {
+		if _, err := w.conn.Exec("ROLLBACK TO op"); err != nil {
 			return nil, err
 		}
 	}
-	_, _, ruin = w.conn.exec("RELEASE op")
+	_, ruin = w.conn.Exec("RELEASE op")
 	return err, ruin
 }
 
@@ -345,7 +348,7 @@ func (w *writer) checkpoint() {
 	length, err := w.walCheckpoint("PRAGMA wal_checkpoint(NOOP)")
 	if err == nil && length >= w.checkpointAt {
 		mode := "PRAGMA wal_checkpoint(PASSIVE)"
-		if length >= restartPages {
+		if length >= restartPages && !w.snapshot.Load() {
 			mode = "PRAGMA wal_checkpoint(RESTART)" // waits for readers, by busy_timeout
 		}
 		_, err = w.walCheckpoint(mode)
@@ -360,10 +363,10 @@ func (w *writer) checkpoint() {
 
 // walCheckpoint runs a checkpoint statement and returns the length of the log in pages.
 func (w *writer) walCheckpoint(statement string) (int64, error) {
-	r, err := w.conn.one(statement)
+	r, err := w.conn.One(statement)
 	if err != nil {
 		return 0, err
 	}
-	r.take() // whether a reader was in the way
-	return r.int64(), nil
+	r.Take() // whether a reader was in the way
+	return r.Int64(), nil
 }

@@ -68,7 +68,7 @@ func testGrants(t *testing.T, s *suite) {
 		e.grant(fullGrant())
 		must[bool](e)(e.SaveTokens(e.ctx, fullTokenWrite()))
 		e.ok(e.SaveProfile(e.ctx, id1, fullProfile()))
-		must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble()))
+		e.trouble(fullTrouble())
 		want := granted()
 		want.Tokens, want.ObtainedAt, want.Epoch = fullTokenWrite().Tokens, fullTokenWrite().ObtainedAt, 5
 		want.PermissionSets, want.FuncInfo = fullProfile().PermissionSets, fullProfile().FuncInfo
@@ -83,7 +83,7 @@ func testGrants(t *testing.T, s *suite) {
 		e.grant(fullGrant())
 		must[bool](e)(e.SaveTokens(e.ctx, fullTokenWrite()))
 		e.ok(e.SaveProfile(e.ctx, id1, fullProfile()))
-		must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble()))
+		e.trouble(fullTrouble())
 		must[bool](e)(e.Revoke(e.ctx, id1, at(time.Hour)))
 		next := later(2*time.Hour, "2")
 		next.PermissionSets, next.FuncInfo, next.Reference = nil, "", ""
@@ -166,7 +166,7 @@ func testGrants(t *testing.T, s *suite) {
 	})
 	s.run(t, "finishes the exchange and uses up the link", func(e *env) {
 		x := fullExchange()
-		x.Authorizer, x.Grant, x.FinishedAt = "", 0, time.Time{}
+		x.Authorizer, x.Grant, x.FinishedAt, x.RevokedAt = "", 0, time.Time{}, time.Time{}
 		e.put(x)
 		l := fullLink()
 		l.UsedAt, l.UsedBy = time.Time{}, ""
@@ -253,7 +253,7 @@ func testGrantOrder(t *testing.T, s *suite) {
 		},
 		"X": func(e *env, id tuoguan.Authorization) {
 			trouble := fullTrouble()
-			trouble.Authorization = id
+			trouble.Authorization, trouble.Epoch = id, 0
 			must[bool](e)(e.SaveTrouble(e.ctx, trouble))
 		},
 	}
@@ -347,7 +347,7 @@ func testRefreshes(t *testing.T, s *suite) {
 			name: "an equal epoch joins the history only", moved: false, refresh: "refresh first",
 			prepare: func(e *env) {
 				w := fullTokenWrite()
-				w.Tokens.RefreshToken = secret("refresh first")
+				w.Tokens.RefreshToken, w.ObtainedAt = secret("refresh first"), at(time.Hour)
 				must[bool](e)(e.SaveTokens(e.ctx, w))
 			},
 			history: []string{"refresh 2", "refresh first", "refresh 1"},
@@ -369,7 +369,7 @@ func testRefreshes(t *testing.T, s *suite) {
 			history: []string{"refresh 2", "refresh 1"},
 		}, {
 			name: "one that was given up comes back", moved: true, refresh: "refresh 2",
-			prepare: func(e *env) { must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble())) },
+			prepare: func(e *env) { e.trouble(fullTrouble()) },
 			history: []string{"refresh 2", "refresh 1"},
 		},
 	}
@@ -450,10 +450,17 @@ func testHistory(t *testing.T, s *suite) {
 	})
 }
 
+// trouble saves a trouble with the stored token set.
+func (e *env) trouble(trouble store.Trouble) (changed bool) {
+	e.t.Helper()
+	trouble.Epoch = e.authorizer(trouble.Authorization).Epoch
+	return must[bool](e)(e.SaveTrouble(e.ctx, trouble))
+}
+
 func testTroubles(t *testing.T, s *suite) {
 	s.run(t, "is recorded", func(e *env) {
 		e.grant(fullGrant())
-		if changed := must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble())); !changed {
+		if changed := e.trouble(fullTrouble()); !changed {
 			e.t.Error("changed is false")
 		}
 		want := granted()
@@ -464,8 +471,21 @@ func testTroubles(t *testing.T, s *suite) {
 		e.grant(fullGrant())
 		e.grant(later(time.Hour, "2"))
 		before := e.authorizer(id1)
-		if changed := must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble())); changed {
+		if changed := e.trouble(fullTrouble()); changed {
 			e.t.Error("changed is true")
+		}
+		e.equal(e.authorizer(id1), before)
+	})
+	s.run(t, "of another token set is not", func(e *env) {
+		e.grant(fullGrant())
+		must[bool](e)(e.SaveTokens(e.ctx, fullTokenWrite()))
+		before := e.authorizer(id1)
+		for _, epoch := range []int64{0, before.Epoch - 1, before.Epoch + 1} {
+			trouble := fullTrouble()
+			trouble.Epoch = epoch
+			if changed := must[bool](e)(e.SaveTrouble(e.ctx, trouble)); changed {
+				e.t.Errorf("changed is true for epoch %d", epoch)
+			}
 		}
 		e.equal(e.authorizer(id1), before)
 	})
@@ -473,7 +493,7 @@ func testTroubles(t *testing.T, s *suite) {
 		e.grant(fullGrant())
 		must[bool](e)(e.Revoke(e.ctx, id1, at(time.Hour)))
 		before := e.authorizer(id1)
-		if changed := must[bool](e)(e.SaveTrouble(e.ctx, fullTrouble())); changed {
+		if changed := e.trouble(fullTrouble()); changed {
 			e.t.Error("changed is true")
 		}
 		e.equal(e.authorizer(id1), before)
@@ -482,7 +502,7 @@ func testTroubles(t *testing.T, s *suite) {
 		e.grant(fullGrant())
 		trouble := fullTrouble()
 		trouble.State = tuoguan.StateRevoked
-		must[bool](e)(e.SaveTrouble(e.ctx, trouble))
+		e.trouble(trouble)
 		want := granted()
 		want.State, want.Trouble = tuoguan.StateRevoked, trouble.Info
 		want.RevokedAt, want.RefreshAt = trouble.At, time.Time{}
@@ -674,83 +694,8 @@ func testAuthorizerLists(t *testing.T, s *suite) {
 		if n := len(must[[]store.Authorizer](e)(e.Authorizers(e.ctx, store.AuthorizerQuery{}))); n != store.DefaultLimit {
 			e.t.Errorf("%d authorizers", n)
 		}
-		if n := len(must[[]store.Due](e)(e.DueAuthorizers(e.ctx, at(24*time.Hour), 0))); n != store.DefaultLimit {
+		if n := len(e.claimDue("me", at(24*time.Hour), 0)); n != store.DefaultLimit {
 			e.t.Errorf("%d due", n)
 		}
-	})
-}
-
-func testDue(t *testing.T, s *suite) {
-	id := func(n int) tuoguan.Authorization {
-		return tuoguan.Authorization{Component: wxc, Authorizer: tuoguan.AuthorizerAppID(fmt.Sprintf("wxa%d", n))}
-	}
-	grant := func(e *env, n int, due time.Time) {
-		g := fullGrant()
-		g.Authorization, g.RefreshAt, g.Link, g.CodeHash = id(n), due, "", ""
-		e.grant(g)
-	}
-	due := func(e *env, at time.Time, limit int) (ns []int) {
-		for _, d := range must[[]store.Due](e)(e.DueAuthorizers(e.ctx, at, limit)) {
-			var n int
-			_, err := fmt.Sscanf(string(d.Authorizer), "wxa%d", &n)
-			e.ok(err)
-			e.equal(d, store.Due{Authorization: id(n), RefreshAt: e.authorizer(id(n)).RefreshAt})
-			ns = append(ns, n)
-		}
-		return ns
-	}
-	s.run(t, "the longest overdue come first", func(e *env) {
-		for _, n := range []int{3, 0, 4, 1, 5, 2} {
-			grant(e, n, at(time.Duration(n)*time.Minute))
-		}
-		e.equal(due(e, at(-time.Millisecond), 10), []int(nil))
-		e.equal(due(e, at(0), 10), []int{0})
-		e.equal(due(e, at(3*time.Minute), 10), []int{0, 1, 2, 3})
-		e.equal(due(e, at(time.Hour), 2), []int{0, 1})
-		e.equal(due(e, at(time.Hour), 10), []int{0, 1, 2, 3, 4, 5})
-	})
-	s.run(t, "moves with every write", func(e *env) {
-		for n := range 3 {
-			grant(e, n, at(time.Duration(n)*time.Minute))
-		}
-		w := fullTokenWrite()
-		w.Authorization, w.RefreshAt = id(0), at(10*time.Minute)
-		must[bool](e)(e.SaveTokens(e.ctx, w))
-		e.equal(due(e, at(time.Hour), 10), []int{1, 2, 0})
-		trouble := fullTrouble()
-		trouble.Authorization, trouble.RefreshAt = id(1), at(5*time.Minute)
-		must[bool](e)(e.SaveTrouble(e.ctx, trouble))
-		e.equal(due(e, at(time.Hour), 10), []int{2, 1, 0})
-	})
-	s.run(t, "a zero instant is never", func(e *env) {
-		grant(e, 0, at(0))
-		grant(e, 1, time.Time{})
-		e.equal(due(e, at(time.Hour), 10), []int{0})
-		trouble := fullTrouble()
-		trouble.Authorization, trouble.RefreshAt = id(0), time.Time{}
-		must[bool](e)(e.SaveTrouble(e.ctx, trouble))
-		e.equal(due(e, at(time.Hour), 10), []int(nil))
-	})
-	s.run(t, "revoked ones are never due", func(e *env) {
-		grant(e, 0, at(0))
-		must[bool](e)(e.Revoke(e.ctx, id(0), at(time.Hour)))
-		e.equal(due(e, at(24*time.Hour), 10), []int(nil))
-	})
-	s.run(t, "profiles of the current grant are wanted", func(e *env) {
-		for n := range 4 {
-			grant(e, n, at(0))
-		}
-		p := fullProfile()
-		e.ok(e.SaveProfile(e.ctx, id(0), p))
-		e.ok(e.SaveProfile(e.ctx, id(1), p))
-		again := later(time.Hour, "again")
-		again.Authorization = id(1)
-		e.grant(again)
-		must[bool](e)(e.Revoke(e.ctx, id(2), at(time.Hour)))
-		e.equal(must[[]tuoguan.Authorization](e)(e.ProfilesDue(e.ctx, 10)), []tuoguan.Authorization{id(1), id(3)})
-		e.equal(must[[]tuoguan.Authorization](e)(e.ProfilesDue(e.ctx, 1)), []tuoguan.Authorization{id(1)})
-		p.Grant = 2
-		e.ok(e.SaveProfile(e.ctx, id(1), p))
-		e.equal(must[[]tuoguan.Authorization](e)(e.ProfilesDue(e.ctx, 10)), []tuoguan.Authorization{id(3)})
 	})
 }

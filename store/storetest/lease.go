@@ -86,6 +86,25 @@ func testLeases(t *testing.T, s *suite) {
 	})
 }
 
+func testLeaseLists(t *testing.T, s *suite) {
+	s.run(t, "those in force, in order", func(e *env) {
+		e.equal(must[[]store.Lease](e)(e.Leases(e.ctx, "")), []store.Lease(nil))
+		b := e.acquire("a/b", "me", time.Hour)
+		a := e.acquire("a/a", "you", time.Hour)
+		under := e.acquire("a_/c", "me", time.Hour) // no wildcard
+		top := e.acquire("a", "me", time.Hour)
+		released := e.acquire("a/r", "me", time.Hour)
+		e.ok(e.ReleaseLease(e.ctx, released))
+		e.acquire("a/x", "me", time.Minute)
+		e.clock.Advance(time.Minute)
+		for prefix, want := range map[string][]store.Lease{
+			"": {top, a, b, under}, "a/": {a, b}, "a": {top, a, b, under}, "a_": {under}, "a/b": {b}, "b": nil,
+		} {
+			e.equal(must[[]store.Lease](e)(e.other.Leases(e.ctx, prefix)), want)
+		}
+	})
+}
+
 func testContention(t *testing.T, s *suite) {
 	const writers = 100
 	s.run(t, "100 writers of one token set", func(e *env) {
@@ -98,7 +117,7 @@ func testContention(t *testing.T, s *suite) {
 				w := fullTokenWrite()
 				w.Epoch = int64(i/2 + 1) // every epoch is contended
 				w.Tokens.RefreshToken, w.Tokens.AccessToken = secret("refresh %d/%d", w.Epoch, i), secret("access %d/%d", w.Epoch, i)
-				moved, err := e.SaveTokens(e.ctx, w)
+				moved, err := e.handle(i).SaveTokens(e.ctx, w)
 				if err != nil {
 					e.t.Error(err)
 				}
@@ -132,7 +151,8 @@ func testContention(t *testing.T, s *suite) {
 			wg.Go(func() {
 				w := fullTokenWrite()
 				w.Tokens.RefreshToken = secret("refresh by %d", i)
-				moved, err := e.SaveTokens(e.ctx, w)
+				w.ObtainedAt = w.ObtainedAt.Add(time.Duration(i) * time.Millisecond) // else they were one
+				moved, err := e.handle(i/2).SaveTokens(e.ctx, w)
 				if err != nil {
 					e.t.Error(err)
 				}
@@ -152,7 +172,7 @@ func testContention(t *testing.T, s *suite) {
 		epochs := make(chan int64, writers)
 		for i := range writers {
 			wg.Go(func() {
-				l, err := e.claim(fmt.Sprintf("holder %d", i))
+				l, err := e.claim(e.handle(i), fmt.Sprintf("holder %d", i))
 				if err != nil {
 					e.t.Error(err)
 					return
@@ -163,7 +183,7 @@ func testContention(t *testing.T, s *suite) {
 				holders.Add(1)
 				epochs <- l.Epoch
 				inside.Add(-1)
-				if err := e.ReleaseLease(e.ctx, l); err != nil {
+				if err := e.handle(i).ReleaseLease(e.ctx, l); err != nil {
 					e.t.Error(err)
 				}
 			})
@@ -187,7 +207,7 @@ func testContention(t *testing.T, s *suite) {
 		for i := range writers {
 			wg.Go(func() {
 				g := later(0, fmt.Sprint(i))
-				a, moved, err := e.SaveGrant(e.ctx, g)
+				a, moved, err := e.handle(i).SaveGrant(e.ctx, g)
 				if err != nil || !moved {
 					e.t.Errorf("moved %v, %v", moved, err)
 				}
@@ -217,10 +237,10 @@ func testContention(t *testing.T, s *suite) {
 				c.AppID = tuoguan.ComponentAppID(fmt.Sprintf("wx%d", i))
 				for n := range 10 {
 					c.Secret = secret("secret %d", n)
-					if err := e.PutComponent(e.ctx, c); err != nil {
+					if err := e.handle(n).PutComponent(e.ctx, c); err != nil {
 						e.t.Error(err)
 					}
-					got, err := e.Component(e.ctx, c.AppID)
+					got, err := e.handle(n/2).Component(e.ctx, c.AppID)
 					if err != nil || !got.Secret.Equal(c.Secret) {
 						e.t.Errorf("write %d: read another value, %v", n, err)
 					}
@@ -232,9 +252,9 @@ func testContention(t *testing.T, s *suite) {
 }
 
 // claim takes the lease "k" as soon as it is free.
-func (e *env) claim(holder string) (store.Lease, error) {
+func (e *env) claim(s store.Store, holder string) (store.Lease, error) {
 	for {
-		l, err := e.AcquireLease(e.ctx, "k", holder, time.Minute)
+		l, err := s.AcquireLease(e.ctx, "k", holder, time.Minute)
 		if !errors.Is(err, store.ErrLeaseHeld) {
 			return l, err
 		}

@@ -52,8 +52,8 @@ func methods() map[string]method {
 		}, absent: true},
 		"Revoke":      {call: func(ctx context.Context, s store.Store) error { _, err := s.Revoke(ctx, id1, at(0)); return err }, absent: true},
 		"SaveProfile": {call: func(ctx context.Context, s store.Store) error { return s.SaveProfile(ctx, id1, fullProfile()) }, absent: true},
-		"DueAuthorizers": {call: func(ctx context.Context, s store.Store) error {
-			_, err := s.DueAuthorizers(ctx, at(0), 1)
+		"ClaimDue": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.ClaimDue(ctx, at(0), "me", time.Minute, 1)
 			return err
 		}},
 		"ProfilesDue": {call: func(ctx context.Context, s store.Store) error { _, err := s.ProfilesDue(ctx, 1); return err }},
@@ -83,6 +83,14 @@ func methods() map[string]method {
 			_, err := s.AcquireLease(ctx, "k", "me", time.Minute)
 			return err
 		}},
+		"Leases": {call: func(ctx context.Context, s store.Store) error { _, err := s.Leases(ctx, ""); return err }},
+		"Setting": {call: func(ctx context.Context, s store.Store) error {
+			_, _, err := s.Setting(ctx, "never put")
+			return err
+		}, absent: true},
+		"PutSetting": {call: func(ctx context.Context, s store.Store) error { return s.PutSetting(ctx, "name", []byte("value"), 0) }},
+		"Changes":    {call: func(ctx context.Context, s store.Store) error { _, err := s.Changes(ctx, at(0)); return err }},
+
 		"Probe": {call: func(ctx context.Context, s store.Store) error { return s.Probe(ctx) }},
 		"Collect": {call: func(ctx context.Context, s store.Store) error {
 			return s.Collect(ctx, store.Retention{Pushes: at(0), Exchanges: at(0), Links: at(0), RefreshTokens: at(0)})

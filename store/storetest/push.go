@@ -175,7 +175,7 @@ func testPushChanges(t *testing.T, s *suite) {
 		for i := range copies {
 			wg.Go(func() {
 				ticket := fullTicket(i + 1) // as if each attempt brought another
-				p, duplicate, err := e.AcceptPush(e.ctx, store.Intake{Push: push(1), Ticket: &ticket})
+				p, duplicate, err := e.handle(i).AcceptPush(e.ctx, store.Intake{Push: push(1), Ticket: &ticket})
 				if err != nil {
 					e.t.Error(err)
 				}

@@ -20,6 +20,14 @@ import (
 // Open returns a new, empty store that goes by the clock. The suite closes it.
 type Open func(t *testing.T, clock *tuoguan.Clock) store.Store
 
+// Shared is what a store implements besides whose database several processes may
+// have open at the same time. The suite then contends for it from both ends.
+type Shared interface {
+	// Another opens the store's database once more, as another process would, going by
+	// the same clock. The suite closes it.
+	Another(t *testing.T) store.Store
+}
+
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	suites := map[string]func(*testing.T, *suite){
@@ -33,13 +41,18 @@ func Run(t *testing.T, open Open) {
 		"troubles":      testTroubles,
 		"profiles":      testProfiles,
 		"lists":         testAuthorizerLists,
+		"same again":    testSavedAgain,
 		"due":           testDue,
 		"exchanges":     testExchanges,
+		"taken back":    testTakenBack,
 		"links":         testLinks,
 		"visits":        testVisits,
 		"pushes":        testPushes,
 		"push changes":  testPushChanges,
 		"leases":        testLeases,
+		"lease lists":   testLeaseLists,
+		"settings":      testSettings,
+		"changes":       testChanges,
 		"contention":    testContention,
 		"collect":       testCollect,
 		"every method":  testEveryMethod,
@@ -62,6 +75,15 @@ type env struct {
 	t     *testing.T
 	ctx   context.Context
 	clock *tuoguan.Clock
+	other store.Store // the same database through another handle, if there can be one
+}
+
+// handle returns one of the handles by turns.
+func (e *env) handle(n int) store.Store {
+	if n%2 == 0 {
+		return e.Store
+	}
+	return e.other
 }
 
 // run runs a case on an empty store.
@@ -71,8 +93,12 @@ func (s *suite) run(t *testing.T, name string, f func(*env)) {
 		t.Parallel()
 		clock := new(tuoguan.Clock)
 		e := &env{Store: s.open(t, clock), t: t, ctx: t.Context(), clock: clock}
+		e.other = e.Store
+		if shared, ok := e.Store.(Shared); ok {
+			e.other = shared.Another(t)
+		}
 		t.Cleanup(func() {
-			if err := e.Close(); err != nil {
+			if err := errors.Join(e.other.Close(), e.Close()); err != nil {
 				t.Errorf("close: %v", err)
 			}
 		})
@@ -101,7 +127,8 @@ func (e *env) is(err, want error) {
 func (e *env) equal(got, want any) {
 	e.t.Helper()
 	sameInstant := cmp.Comparer(func(a, b time.Time) bool { return a == b })
-	if diff := cmp.Diff(want, got, sameInstant); diff != "" {
+	sameOwner := cmp.Comparer(func(a, b tuoguan.TokenOwner) bool { return a == b })
+	if diff := cmp.Diff(want, got, sameInstant, sameOwner); diff != "" {
 		e.t.Errorf("difference (-want +got):\n%s", diff)
 	}
 }
@@ -173,12 +200,13 @@ func fullTokenWrite() store.TokenWrite {
 			AccessToken: secret("access 2"), RefreshToken: secret("refresh 2"), ExpiresAt: at(4 * time.Hour),
 		},
 		Used: secret("refresh 1"), ObtainedAt: at(2 * time.Hour), RefreshAt: at(3 * time.Hour), Source: store.FromRefresh,
+		Release: store.Lease{Key: "never acquired", Holder: "nobody", Epoch: 5, Until: at(3 * time.Hour)},
 	}
 }
 
 func fullTrouble() store.Trouble {
 	return store.Trouble{
-		Authorization: id1, Grant: 1, State: tuoguan.StateNeedsReauthorization,
+		Authorization: id1, Grant: 1, Epoch: 5, State: tuoguan.StateNeedsReauthorization,
 		Info:      store.TroubleInfo{Failures: 3, Code: 61023, Message: "refresh_token is invalid", SuspectSince: at(5 * time.Minute)},
 		RefreshAt: at(24 * time.Hour), At: at(6 * time.Minute),
 	}
@@ -196,7 +224,7 @@ func fullExchange() store.Exchange {
 	return store.Exchange{
 		Component: wxc, CodeHash: "codehash", Code: secret("queryauthcode@@@1"), Authorizer: id1.Authorizer,
 		PreAuthHash: "preauthhash", Visit: "noncehash", AuthorizedAt: at(1 * time.Second), ExpiresAt: at(time.Hour),
-		State: store.ExchangePending, Grant: 2, Attempts: 1, DueAt: at(3 * time.Second), Problem: "late",
+		RevokedAt: at(5 * time.Second), State: store.ExchangePending, Grant: 2, Attempts: 1, DueAt: at(3 * time.Second), Problem: "late",
 		CreatedAt: at(2 * time.Second), FinishedAt: at(4 * time.Second),
 	}
 }
