@@ -392,3 +392,85 @@ func TestStoppedReplicaIsReplaced(t *testing.T) {
 		settled = status == http.StatusOK && json.Unmarshal([]byte(a), &token) == nil && a == b
 	}
 }
+
+// run runs a command of the same program to its end.
+func (c *cluster) run(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "TUOGUAN_TEST_MAIN=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+}
+
+// A backup is restored beside the installation that it comes from. The twin leaves
+// the merchants' tokens alone while WeChat pushes to the other one, and takes over by
+// itself once the pushes come to it.
+func TestTwinFromABackup(t *testing.T) {
+	t.Parallel()
+	for name, storage := range map[string]func(*testing.T, string) string{
+		"SQLite":               func(_ *testing.T, dir string) string { return "sqlite://" + filepath.Join(dir, "twin.db") },
+		"SQLite to PostgreSQL": func(t *testing.T, _ string) string { return servicetest.Postgres(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := t.TempDir()
+			c := newCluster(t, "sqlite://"+filepath.Join(first, "first.db"), 1)
+			appid := c.authorize(t)
+			backup := filepath.Join(first, "backup")
+			c.run(t, "backup", "--config", filepath.Join(c.dir, "0.yaml"), "--output", backup)
+
+			config, err := os.ReadFile(filepath.Join(c.dir, "0.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			where := storage(t, first)
+			if err := os.WriteFile(filepath.Join(c.dir, "1.yaml"), []byte(strings.Replace(string(config), c.storage, where, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.run(t, "restore", "--config", filepath.Join(c.dir, "1.yaml"), backup)
+			twin := startReplica(t, c.dir, where, 1, c.sim, c.component)
+			path := "/v1/authorizers/" + appid
+			before := c.journalEnd()
+			for range 20 {
+				if status, reply, err := twin.call(t.Context(), "POST", path+"/refresh", ""); err != nil || status != http.StatusServiceUnavailable || !strings.Contains(reply, "#gated") {
+					t.Fatalf("refresh by the twin: %d %s %v", status, reply, err)
+				}
+			}
+			if n := c.refreshes(before); n != 0 {
+				t.Fatalf("the twin refreshed %d times", n)
+			}
+			// What it has is still good, so it may be used.
+			if status, reply, err := twin.call(t.Context(), "GET", path+"/access-token", ""); err != nil || status != http.StatusOK {
+				t.Errorf("token from the twin: %d %s %v", status, reply, err)
+			}
+			if status, reply, err := twin.call(t.Context(), "GET", "/readyz", ""); err != nil || status != http.StatusOK || !strings.Contains(reply, "gate_closed") {
+				t.Errorf("readyz: %d %s %v", status, reply, err)
+			}
+
+			c.balancer.mu.Lock()
+			c.balancer.replicas = []*replica{twin}
+			c.balancer.mu.Unlock()
+			if err := c.replicas[0].cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.sim.PushTicket(t.Context(), c.component.AppID); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for {
+				status, reply, err := twin.call(ctx, "POST", path+"/refresh", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if status == http.StatusOK {
+					break
+				}
+				if status != http.StatusServiceUnavailable {
+					t.Fatalf("refresh after taking over: %d %s", status, reply)
+				}
+			}
+		})
+	}
+}
