@@ -12,7 +12,7 @@ FUZZTIME ?= 20s
 # Where govulncheck finds its database: a URL, or file://DIR with a flat copy.
 VULNDB   ?= https://vuln.go.dev
 
-.PHONY: help build demo test vet race long chaos tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
+.PHONY: help build demo test vet race long proof planted tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,20 +34,31 @@ race: need-cc ## every test under the race detector; the long simulations run at
 long: need-go ## the long simulations (TestLong…) at full size, without the race detector
 	$(GO) test -count=1 -timeout 20m -run '^TestLong' ./...
 
-chaos: need-go ## an adversarial simulation of custody, by seed (CHAOS_SEEDS, CHAOS_SEED, CHAOS_KEEPERS); it explores
-	$(GO) test -count=1 -tags chaos -run '^TestLongChaos$$' ./keeper
-
 # Programs that some tests need besides Go, and their Debian packages.
-PROGRAMS = node=nodejs npm=npm strace=strace
+PROGRAMS = node=nodejs npm=npm strace=strace mkfs.ext4=e2fsprogs mount=mount
+
+# Databases that the suite starts by itself, from where their Debian packages put them.
+DATABASES = /usr/lib/postgresql/*/bin/postgres=postgresql /usr/sbin/mariadbd=mariadb-server
 
 tools: ## say which programs are missing that some tests need
 	@for each in $(PROGRAMS); do \
 		command -v "$${each%=*}" >/dev/null && continue; \
 		echo "$${each%=*} is missing: the tests that need it are skipped, or fail with REQUIRE_TOOLS=1 (Debian: apt-get install $${each#*=})" >&2; \
 	done
+	@for each in $(DATABASES); do \
+		ls $${each%=*} >/dev/null 2>&1 && continue; \
+		echo "$${each#*=} is missing: the tests on it are skipped, or fail with REQUIRE_STORES=1 (Debian: apt-get install --no-install-recommends $${each#*=})" >&2; \
+	done
 
 stores: need-cc ## the conformance suite on every store; a missing database is a failure
 	REQUIRE_STORES=1 $(GO) test -race -count=1 -timeout 20m ./store/...
+
+proof: need-go ## the proof in its short form: real processes killed, cut off and without power, and the simulation by seed
+	$(GO) run ./cmd/tuoguan-proof --short
+	$(GO) test -count=1 -timeout 20m -run '^TestProof' ./keeper
+
+planted: need-go ## plant bugs and demand that the proof catches every one
+	$(GO) run ./internal/proof/planted
 
 fuzz: need-go ## every fuzz target for FUZZTIME (20s) each
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/{names[n++]=$$1} /^ok/{for(i=0;i<n;i++) print $$2, names[i]; n=0}' | \

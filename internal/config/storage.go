@@ -38,7 +38,8 @@ func (c Config) SQLitePath() string {
 }
 
 // SpillPath returns SpillFile, or its default: beside the database of SQLite, with
-// .spill added to its name; else /var/lib/tuoguan/HOST.spill.
+// .spill added to its name; else HOST.spill in /var/lib/tuoguan, or beside the
+// master key's file where that directory is not there and cannot be made.
 func (c Config) SpillPath() string {
 	if c.SpillFile != "" {
 		return filepath.Clean(c.SpillFile)
@@ -50,8 +51,15 @@ func (c Config) SpillPath() string {
 	if err != nil || host == "" || strings.ContainsAny(host, `/\`) {
 		host = "tuoguan"
 	}
-	return "/var/lib/tuoguan/" + host + ".spill"
+	dir := stateDir
+	if _, err := os.Stat(dir); err != nil && os.Geteuid() > 0 && c.MasterKeyFile != "" {
+		dir = filepath.Dir(c.MasterKeyFile)
+	}
+	return filepath.Join(dir, host+".spill")
 }
+
+// stateDir is where a service keeps its state; only root can make it.
+const stateDir = "/var/lib/tuoguan"
 
 // StorageName returns Storage as people may see it: without password and parameters.
 func (c Config) StorageName() string {
