@@ -124,7 +124,7 @@ func (k *Keeper) component(ctx context.Context, id tuoguan.ComponentAppID) (comp
 	if err != nil {
 		return component{}, fmt.Errorf("component %s: %w", id, err)
 	}
-	tickets, err := k.store.Tickets(ctx, id)
+	tickets, err := k.tickets(ctx, id)
 	if err != nil {
 		return component{}, fmt.Errorf("read the tickets of %s: %w", id, err)
 	}
@@ -177,7 +177,7 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	tickets, err := k.store.Tickets(ctx, id)
+	tickets, err := k.tickets(ctx, id)
 	if err != nil {
 		return tuoguan.AccessToken{}, fmt.Errorf("read the tickets of %s: %w", id, err)
 	}
@@ -192,7 +192,7 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 		err = k.ask(ctx, func(ctx context.Context) (err error) {
 			asked = k.now()
 			reply, err = k.api.CreateComponentToken(ctx, id, c.record.Secret, t.Value)
-			reply.ExpiresAt = k.shared(reply.ExpiresAt)
+			reply.ExpiresAt = k.ours(reply.ExpiresAt)
 			return err
 		})
 		if !errors.Is(err, wxapi.ErrTicketInvalid) {
@@ -255,7 +255,7 @@ func (k *Keeper) tendComponent(ctx context.Context, id tuoguan.ComponentAppID) {
 		k.change(id, func(c *component) { c.problem, c.failures = nil, 0 })
 		return
 	}
-	if tickets, err := k.store.Tickets(ctx, id); err != nil || len(tickets) == 0 || now.Sub(tickets[0].ReceivedAt) > ticketLife {
+	if tickets, err := k.tickets(ctx, id); err != nil || len(tickets) == 0 || now.Sub(tickets[0].ReceivedAt) > ticketLife {
 		return // nothing to mint with; the next ticket will bring us back
 	}
 	if _, err := k.join(ctx, owner, want{ahead: true}); err != nil {
@@ -271,7 +271,7 @@ func (k *Keeper) tendTickets(ctx context.Context, c component, atOnce bool) {
 		return
 	}
 	// They may have come to another replica.
-	tickets, err := k.store.Tickets(ctx, id)
+	tickets, err := k.tickets(ctx, id)
 	if err != nil {
 		return
 	}
@@ -294,4 +294,30 @@ func (k *Keeper) startPushTicket(ctx context.Context, c store.Component) {
 		return
 	}
 	k.log.Warn("no ticket for twenty minutes; asked WeChat to push them again", "component_appid", c.AppID)
+}
+
+// What lists have in common: a record that does not open is an alarm, and must not
+// take the others with it.
+
+func (k *Keeper) records(ctx context.Context) ([]store.Component, error) {
+	all, err := k.store.Components(ctx)
+	return all, k.tolerate(err)
+}
+
+func (k *Keeper) tickets(ctx context.Context, id tuoguan.ComponentAppID) ([]store.Ticket, error) {
+	all, err := k.store.Tickets(ctx, id)
+	return all, k.tolerate(err)
+}
+
+func (k *Keeper) pending(ctx context.Context, at time.Time, limit int) ([]store.Exchange, error) {
+	all, err := k.store.DueExchanges(ctx, at, limit)
+	return all, k.tolerate(err)
+}
+
+func (k *Keeper) tolerate(err error) error {
+	if !errors.Is(err, store.ErrQuarantined) {
+		return err
+	}
+	k.health.unreadable(err.Error(), k.now())
+	return nil
 }

@@ -18,9 +18,6 @@ const (
 	// codeLife is how long an authorization code is tried where its life is unknown.
 	// An hour was observed, though the official sample says ten minutes.
 	codeLife = time.Hour
-	// spentPatience is how long WeChat is asked for the refresh token of a code that is
-	// used up; what it tells may lag behind.
-	spentPatience = 2 * time.Minute
 	// codeSlack is how long after its end a code is still tried, for clocks differ.
 	codeSlack = 2 * time.Minute
 )
@@ -69,6 +66,9 @@ func (k *Keeper) codeEnd(life time.Duration) time.Time {
 func (k *Keeper) exchangeCode(ctx context.Context, e store.Exchange) (store.Exchange, error) {
 	if e.Code.IsZero() {
 		return store.Exchange{}, errors.New("keeper: the authorization code is empty")
+	}
+	if err := k.sync(ctx); err != nil {
+		return store.Exchange{}, err
 	}
 	if _, err := k.component(ctx, e.Component); err != nil {
 		return store.Exchange{}, err
@@ -120,7 +120,7 @@ func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (sto
 	defer k.release(lease)
 	ctx, cancel := context.WithDeadline(k.base, lease.end)
 	defer cancel()
-	if err := k.drain(ctx); err != nil {
+	if err := k.ready(ctx); err != nil {
 		return store.Exchange{}, err
 	}
 	if err := k.pass(ctx, component, gateComparing); err != nil {
@@ -222,8 +222,9 @@ func (k *Keeper) attemptExchange(ctx context.Context, e store.Exchange) error {
 	cancel()
 	switch {
 	case err == nil:
-		reply.Tokens.ExpiresAt = k.shared(reply.Tokens.ExpiresAt)
-		_, err := k.saveGrant(ctx, e, store.Grant{
+		reply.Tokens.ExpiresAt = k.ours(reply.Tokens.ExpiresAt)
+		_, err := k.saveGrant(store.Grant{
+			CodeHash:       e.CodeHash,
 			Authorization:  tuoguan.Authorization{Component: e.Component, Authorizer: reply.Authorizer},
 			Tokens:         reply.Tokens,
 			ObtainedAt:     asked,
@@ -270,7 +271,7 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 		return err
 	})
 	age := k.now().Sub(e.CreatedAt)
-	g := store.Grant{Authorization: authorization, ObtainedAt: k.now(), Source: store.FromInfo}
+	g := store.Grant{Authorization: authorization, CodeHash: e.CodeHash, ObtainedAt: k.now(), Source: store.FromInfo}
 	switch {
 	case err == nil:
 		g.Tokens.RefreshToken = info.Authorization.Tokens.RefreshToken
@@ -281,7 +282,8 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 	if g.Tokens.RefreshToken.IsZero() {
 		a, readErr := k.store.Authorizer(ctx, authorization)
 		switch {
-		case errors.Is(readErr, store.ErrNotFound) && err == nil && age < spentPatience:
+		case errors.Is(readErr, store.ErrNotFound) && err == nil && age < codeLife:
+			// The authorization stands, and what WeChat tells may lag behind.
 			return fmt.Errorf("the code is used up and WeChat has no refresh token for it yet: %w", refusal)
 		case errors.Is(readErr, store.ErrNotFound):
 			return finalError{fmt.Errorf("the code is used up and WeChat has no refresh token for it: %w", refusal)}
@@ -295,32 +297,13 @@ func (k *Keeper) exchangeSpent(ctx context.Context, e store.Exchange, refusal er
 	// Whatever is stored, the old access token is dead: the new grant begins without
 	// one, and the refresh that is due at once finds out which refresh token is good,
 	// if any.
-	_, err = k.saveGrant(ctx, e, g)
+	_, err = k.saveGrant(g)
 	return err
 }
 
 // saveGrant stores a new grant, finishing the exchange and using up the link that
 // led to it, and publishes its token.
-func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant) (store.Authorizer, error) {
-	// The push may have come while we were at WeChat's, and knows more.
-	if e.CodeHash != "" {
-		latest, err := k.store.Exchange(ctx, e.Component, e.CodeHash)
-		if err == nil {
-			e = latest
-		}
-	}
-	g.AuthorizedAt = e.AuthorizedAt
-	g.CodeHash = e.CodeHash
-	link, err := k.linkOf(ctx, e)
-	if err != nil {
-		k.log.Error("the authorization link cannot be read; the grant is stored without its reference", "authorizer_appid", g.Authorizer, "error", err)
-	}
-	switch {
-	case link.BizAppID != "" && link.BizAppID != g.Authorizer:
-		k.log.Warn("another account than the link asks for has authorized", "authorizer_appid", g.Authorizer, "component_appid", g.Component)
-	case link.ID != "":
-		g.Link, g.Reference = link.ID, link.Reference
-	}
+func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 	owner := tuoguan.AuthorizerToken(g.Component, g.Authorizer)
 	g.RefreshAt = g.ObtainedAt
 	if !g.Tokens.AccessToken.IsZero() {
@@ -329,8 +312,9 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	generation := k.cache.generation(owner)
 	var a store.Authorizer
 	var moved bool
-	err = k.keep(Answer{Grant: &g}, func(ctx context.Context) (err error) {
-		a, moved, err = k.store.SaveGrant(ctx, g)
+	// Whatever else it takes to know, the answer may have to be spilled before.
+	err := k.keep(Answer{Grant: &g}, func(ctx context.Context) (err error) {
+		a, moved, err = k.storeGrant(ctx, g)
 		return err
 	})
 	if err != nil {
@@ -338,10 +322,12 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	}
 	_ = failpoint.Hit(failpoint.ExchangeAfterCommit)
 	switch {
-	case moved && a.State == tuoguan.StateRevoked:
+	case !moved:
+		k.log.Info("authorization known already", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
+	case a.State == tuoguan.StateRevoked:
 		// It was taken back before it was stored.
 		k.cache.drop(owner)
-	case moved:
+	default:
 		// The old token died over there; nobody may see it from now on.
 		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
 		k.absolve(owner, g.Tokens.AccessToken)
@@ -351,6 +337,47 @@ func (k *Keeper) saveGrant(ctx context.Context, e store.Exchange, g store.Grant)
 	}
 	k.rouse()
 	return a, nil
+}
+
+// storeGrant completes a grant with what is stored about its exchange, and stores it.
+func (k *Keeper) storeGrant(ctx context.Context, g store.Grant) (a store.Authorizer, moved bool, err error) {
+	if g.CodeHash != "" {
+		// The push may have come while we were at WeChat's, and knows more.
+		e, err := k.store.Exchange(ctx, g.Component, g.CodeHash)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return a, false, err
+		}
+		g.AuthorizedAt = e.AuthorizedAt
+		link, err := k.linkOf(ctx, e)
+		if err != nil {
+			k.log.Error("the authorization link cannot be read; the grant is stored without its reference", "authorizer_appid", g.Authorizer, "error", err)
+		}
+		switch {
+		case link.BizAppID != "" && link.BizAppID != g.Authorizer:
+			k.log.Warn("another account than the link asks for has authorized", "authorizer_appid", g.Authorizer, "component_appid", g.Component)
+		case link.ID != "":
+			g.Link, g.Reference = link.ID, link.Reference
+		}
+	}
+	// What WeChat tells of a refresh token it does not vouch for. It may be an older one
+	// than ours, so it only becomes current once it has worked.
+	var told tuoguan.Secret
+	if g.Source != store.FromExchange {
+		known, err := k.store.Authorizer(ctx, g.Authorization)
+		switch {
+		case err == nil && !known.Tokens.RefreshToken.IsZero():
+			told, g.Tokens.RefreshToken = g.Tokens.RefreshToken, tuoguan.Secret{}
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return a, false, err
+		}
+	}
+	if a, moved, err = k.store.SaveGrant(ctx, g); err != nil || told.IsZero() {
+		return a, moved, err
+	}
+	_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
+		Authorization: g.Authorization, Grant: a.Grant, Value: told, Source: g.Source, ReceivedAt: g.ObtainedAt,
+	})
+	return a, moved, err
 }
 
 // linkOf returns the authorization link that led to the exchange; a zero one if none did.
@@ -392,7 +419,7 @@ func (k *Keeper) postponeExchange(ctx context.Context, e store.Exchange, failure
 	case errors.As(failure, &final):
 		e.State, e.FinishedAt = store.ExchangeFailed, now
 	default:
-		e.DueAt = now.Add(backOff(e.Attempts, 300*time.Millisecond, time.Minute))
+		e.DueAt = now.Add(backOff(e.Attempts, 300*time.Millisecond, 30*time.Second))
 	}
 	e.Attempts++
 	e.Problem = failure.Error()

@@ -98,6 +98,9 @@ func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuo
 		ctx, cancel = context.WithTimeout(ctx, k.cfg.WaitLimit)
 		defer cancel()
 	}
+	if err := k.sync(ctx); err != nil {
+		return tuoguan.AccessToken{}, err
+	}
 	if err := k.awaitGrant(ctx, owner); err != nil {
 		return tuoguan.AccessToken{}, err
 	}
@@ -202,7 +205,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 	defer k.release(lease)
 	ctx, cancel := context.WithDeadline(k.base, lease.end)
 	defer cancel()
-	if err := k.drain(ctx); err != nil {
+	if err := k.ready(ctx); err != nil {
 		return tuoguan.AccessToken{}, err
 	}
 
@@ -251,6 +254,15 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 		return tuoguan.AccessToken{}, fmt.Errorf("refresh %s: %w", owner, errChanged)
 	}
 	return s.AccessToken, nil
+}
+
+// ready prepares for the first flight: it takes over the store's clock and what an
+// earlier process has left.
+func (k *Keeper) ready(ctx context.Context) error {
+	if err := k.sync(ctx); err != nil {
+		return err
+	}
+	return k.drain(ctx)
 }
 
 // absolve forgets the token reported as failed, now that current is another one.

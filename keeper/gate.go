@@ -67,7 +67,7 @@ func (k *Keeper) stage(ctx context.Context, id tuoguan.ComponentAppID) (gateStag
 	if c.record.CreatedAt.After(g.ClosedAt) {
 		return gateOpen, nil
 	}
-	tickets, err := k.store.Tickets(ctx, id)
+	tickets, err := k.tickets(ctx, id)
 	if err != nil {
 		return gateTicket, fmt.Errorf("read the tickets of %s: %w", id, err)
 	}

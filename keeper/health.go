@@ -83,10 +83,14 @@ type health struct {
 	spillAt time.Time
 	// quarantined are authorizations whose record does not open.
 	quarantined map[tuoguan.TokenOwner]time.Time
+	left        map[string]time.Time // what lists came without, and when last
 }
 
 // quarantinedKept bounds how many records that do not open are told apart.
 const quarantinedKept = 1000
+
+// leftShown is how long a record that a list came without is reported after that.
+const leftShown = 2 * time.Minute
 
 // readable notes whether the record of owner opens.
 func (h *health) readable(owner tuoguan.TokenOwner, err error, now time.Time) {
@@ -103,6 +107,18 @@ func (h *health) readable(owner tuoguan.TokenOwner, err error, now time.Time) {
 	}
 	if _, ok := h.quarantined[owner]; !ok && len(h.quarantined) < quarantinedKept {
 		h.quarantined[owner] = now
+	}
+}
+
+// unreadable notes that a list came without a record that does not open.
+func (h *health) unreadable(what string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left == nil {
+		h.left = make(map[string]time.Time)
+	}
+	if len(h.left) < quarantinedKept {
+		h.left[what] = now
 	}
 }
 
@@ -185,9 +201,16 @@ func (k *Keeper) Health(ctx context.Context) []Problem {
 			Since:     since,
 		})
 	}
+	for what, seen := range k.health.left {
+		if k.now().Sub(seen) > leftShown {
+			delete(k.health.left, what)
+			continue
+		}
+		problems = append(problems, Problem{Code: "record_quarantined", Message: what, Since: seen})
+	}
 	k.health.mu.Unlock()
 
-	status, err := k.Status(ctx)
+	status, err := k.uncounted(ctx)
 	if err != nil {
 		return append(problems, Problem{Code: "store_unavailable", Message: err.Error(), Since: k.now(), Blocking: true})
 	}
@@ -230,13 +253,30 @@ type ComponentStatus struct {
 	Authorizers      map[tuoguan.State]int64
 }
 
-// Status reads the state of all components.
+// Status reads the state of all components. The authorizers of many were counted a
+// while ago: counting takes a hundredth of the time at the most.
 func (k *Keeper) Status(ctx context.Context) (Status, error) {
-	records, err := k.store.Components(ctx)
+	s, err := k.uncounted(ctx)
 	if err != nil {
 		return Status{}, err
 	}
-	counts, err := k.store.CountAuthorizers(ctx)
+	counts, err := k.count(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	for _, c := range s.Components {
+		for _, n := range counts {
+			if n.Component == c.AppID {
+				c.Authorizers[n.State] = n.Count
+			}
+		}
+	}
+	return s, nil
+}
+
+// uncounted is Status without the authorizers.
+func (k *Keeper) uncounted(ctx context.Context) (Status, error) {
+	records, err := k.records(ctx)
 	if err != nil {
 		return Status{}, err
 	}
@@ -247,7 +287,7 @@ func (k *Keeper) Status(ctx context.Context) (Status, error) {
 			return Status{}, err
 		}
 		cs := ComponentStatus{AppID: r.AppID, WaitingSince: c.seen, Authorizers: make(map[tuoguan.State]int64)}
-		tickets, err := k.store.Tickets(ctx, r.AppID)
+		tickets, err := k.tickets(ctx, r.AppID)
 		if err != nil {
 			return Status{}, err
 		}
@@ -262,12 +302,49 @@ func (k *Keeper) Status(ctx context.Context) (Status, error) {
 		if c.problem != nil && !errors.Is(c.problem, ErrNoTicket) {
 			cs.Problem, cs.ProblemSince = c.problem.Error(), c.problemAt
 		}
-		for _, n := range counts {
-			if n.Component == r.AppID {
-				cs.Authorizers[n.State] = n.Count
-			}
-		}
 		s.Components = append(s.Components, cs)
 	}
 	return s, nil
+}
+
+const (
+	// countShare is how many times as long as it took to count the result is used.
+	countShare = 100
+	// countCheap is how long counting may take without anything of that.
+	countCheap = 20 * time.Millisecond
+)
+
+// counted is how many authorizers there were.
+type counted struct {
+	counts []store.AuthorizerCount
+	at     time.Time
+	took   time.Duration
+}
+
+// count counts the authorizers, unless that was done a short while ago: a million take
+// long enough to be felt if every look at the metrics counted them.
+func (k *Keeper) count(ctx context.Context) ([]store.AuthorizerCount, error) {
+	if c := k.counted.Load(); c != nil && c.took > countCheap && time.Since(c.at) < countShare*c.took {
+		return c.counts, nil
+	}
+	result := k.flights.DoChan("count", func() (any, error) {
+		if !k.enter() {
+			return []store.AuthorizerCount(nil), ErrClosed
+		}
+		defer k.work.Done()
+		ctx, cancel := context.WithTimeout(k.base, k.cfg.LeaseTTL)
+		defer cancel()
+		began := time.Now()
+		counts, err := k.store.CountAuthorizers(ctx)
+		if err == nil {
+			k.counted.Store(&counted{counts: counts, at: time.Now(), took: time.Since(began)})
+		}
+		return counts, err
+	})
+	select {
+	case r := <-result:
+		return r.Val.([]store.AuthorizerCount), r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

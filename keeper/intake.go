@@ -20,9 +20,12 @@ const userNamesKept = 100_000
 // Accept stores a push together with the change it causes, in one step, and then
 // sees to what follows from it. It never calls WeChat.
 func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error) {
+	if err := k.sync(ctx); err != nil {
+		return push.Outcome{}, err
+	}
 	received := k.now()
-	if !p.ReceivedAt.IsZero() {
-		received = k.shared(p.ReceivedAt)
+	if !k.cfg.Shared && !p.ReceivedAt.IsZero() {
+		received = p.ReceivedAt
 	}
 	in := store.Intake{Push: store.Push{
 		Key:        p.DedupeKey(),
@@ -175,7 +178,7 @@ func (k *Keeper) doubtRevocation(authorization tuoguan.Authorization, at time.Ti
 			return // authorized, but the code was not exchanged; its push does that
 		case err == nil:
 			k.log.Info("authorization stands: it was given again in the second of the revocation", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
-			_, err = k.saveGrant(ctx, store.Exchange{Component: authorization.Component}, store.Grant{
+			_, err = k.saveGrant(store.Grant{
 				Authorization:  authorization,
 				Tokens:         tuoguan.TokenSet{RefreshToken: info.Authorization.Tokens.RefreshToken},
 				ObtainedAt:     k.now(),
@@ -202,7 +205,7 @@ func (k *Keeper) Holder(ctx context.Context, c tuoguan.ComponentAppID, userName 
 	}
 	// The text also matches a part of the nick name, which few would choose so.
 	found, err := k.store.Authorizers(ctx, store.AuthorizerQuery{Component: c, Text: userName, Limit: 100})
-	if err != nil {
+	if err = k.tolerate(err); err != nil {
 		return "", false
 	}
 	for _, a := range found {

@@ -145,8 +145,10 @@ type Keeper struct {
 	replica   replica
 
 	synced   atomic.Pointer[reading] // of the store's clock; nil unless Shared
+	began    atomic.Bool             // see sync
 	gateless atomic.Bool             // no gate was ever closed
 	drained  atomic.Bool             // what the spill held is in the store
+	counted  atomic.Pointer[counted] // nil: not yet
 
 	wake chan struct{} // something became due
 }
@@ -177,6 +179,10 @@ func New(cfg Config) (*Keeper, error) {
 	}
 	k.cache = newCache(cfg.Clock, k.now, !cfg.Shared)
 	cfg.API.Tokens, cfg.API.Clock = k, cfg.Clock
+	if cfg.Shared {
+		// An answer that is under way while the clock is set must not get another life.
+		cfg.API.Clock = nil
+	}
 	var err error
 	if k.api, err = wxapi.New(cfg.API); err != nil {
 		return nil, err
@@ -235,7 +241,9 @@ func (k *Keeper) verified(ctx context.Context, owner tuoguan.TokenOwner, token t
 	case err == nil && !t.Value.IsZero():
 		return t, nil
 	case errors.Is(err, ErrStorage), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return token, nil
+		if e := k.cache.doubtful(owner); e != nil && e.token.Value.Equal(token.Value) { // it got older meanwhile
+			return token, nil
+		}
 	}
 	return k.await(ctx, owner, tuoguan.Secret{})
 }

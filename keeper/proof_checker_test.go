@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -62,6 +63,7 @@ type checker struct {
 	told       bool
 	violations []string
 	trace      []string
+	events     []string // what the history is the hash of
 }
 
 // issue is a secret that the platform made.
@@ -78,6 +80,7 @@ type delivery struct {
 	refresh tuoguan.Secret
 	hash    string
 	access  string // hash of the access token
+	call    string
 	at      time.Time
 	since   time.Time // from when on it is overdue in the history
 	kept    bool
@@ -100,8 +103,8 @@ type merchant struct {
 	quietUntil       time.Time
 
 	// What the keepers heard from the platform.
-	denials     []time.Time // in a row
-	falseDenial time.Time   // though the authorization stood
+	denials     []time.Time
+	falseDenial time.Time // though the authorization stood
 	heard       map[*node]heard
 	reported    map[*node]heard // refused, as callers said
 	refreshes   int             // answered
@@ -114,6 +117,8 @@ type merchant struct {
 	parked  time.Duration // needlessly, without a break and with nothing wrong
 	overdue bool          // was told of
 	claimed time.Time     // when its lease was last taken
+	// dueSince is since when the record says when the refresh is due.
+	dueSince time.Time
 }
 
 // notice is an acknowledged push.
@@ -195,6 +200,11 @@ func (w traceWriter) Write(line []byte) (int, error) {
 func (r *run) note(what, key string, by, outcome uint64) {
 	h := hashText(hashText(uint64(time.Since(r.began)), what), key)
 	r.history.Add(scramble(h ^ scramble(by<<8|outcome)))
+	if r.told {
+		r.failing.Lock()
+		r.events = append(r.events, fmt.Sprintf("%015d %s %s %d %d", time.Since(r.began), what, key, by, outcome))
+		r.failing.Unlock()
+	}
 }
 
 // hashText is FNV-1a.
@@ -311,12 +321,11 @@ func (r *run) answered(n *node, call, appid string, status int, body []byte) {
 		return
 	}
 	if call == "api_authorizer_token" {
-		m.denials = nil
 		m.refreshes++
 	}
 	m.heard[n] = heard{number: r.issued[access].number, at: now}
 	if reply.Refresh != "" {
-		d := &delivery{node: n, appid: appid, refresh: tuoguan.NewSecret(reply.Refresh), hash: hashOf(reply.Refresh), access: access, at: now, since: now}
+		d := &delivery{node: n, appid: appid, refresh: tuoguan.NewSecret(reply.Refresh), hash: hashOf(reply.Refresh), access: access, call: call, at: now, since: now}
 		r.waiting = append(r.waiting, d)
 		r.deliveries = append(r.deliveries, d)
 	}
@@ -331,7 +340,7 @@ func (r *run) observed(n *node, o keeper.Observation) {
 	r.mu.Lock()
 	var last *delivery
 	for _, d := range slices.Backward(r.waiting) {
-		if d.node == n && d.appid == appid {
+		if d.node == n && d.appid == appid && d.call == "api_authorizer_token" {
 			last = d
 			break
 		}
@@ -546,8 +555,11 @@ func (r *run) look(n *node, id tuoguan.Authorization) {
 		fail("INV-9: a revoked authorization becomes %s", a.State)
 	}
 	if a.State == tuoguan.StateNeedsReauthorization && old.State != a.State && m.known {
-		if len(m.denials) < 2 || m.denials[len(m.denials)-1].Sub(m.denials[0]) < 10*time.Second {
-			fail("INV-4: parked after %d denials", len(m.denials))
+		// The keeper writes down a little later what it heard.
+		since := a.Trouble.SuspectSince.Add(-15 * time.Second)
+		denials := slices.DeleteFunc(slices.Clone(m.denials), func(at time.Time) bool { return at.Before(since) })
+		if len(denials) < 2 || denials[len(denials)-1].Sub(denials[0]) < 10*time.Second {
+			fail("INV-4: parked after %d denials", len(denials))
 		}
 		if m.standing && now.Sub(m.falseDenial) > 90*time.Second && r.has(m.appid, m.newest) {
 			fail("INV-4: parked though its newest refresh token is in the history and was never denied")
@@ -555,6 +567,9 @@ func (r *run) look(n *node, id tuoguan.Authorization) {
 	}
 	if r.told && (a.State != old.State || a.Grant != old.Grant || number != m.number) {
 		r.tell(m.appid, "%v stores %s, grant %d, epoch %d, refresh token %d", n, a.State, a.Grant, a.Epoch, number)
+	}
+	if !a.RefreshAt.Equal(old.RefreshAt) {
+		m.dueSince = now
 	}
 	m.known, m.record, m.number = true, a, number
 }
@@ -593,7 +608,11 @@ func (r *run) inspect(step time.Duration) {
 	all = all && f.False61003 < 1 && f.QuotaExhausted < 1 && f.ListMode == simulator.ListNewest && f.InfoMode == simulator.ListNewest && f.DropReplyAfterProcessing < 0.5
 	for _, appid := range r.appids {
 		m := r.merchants[appid]
-		if late := now.Sub(m.record.RefreshAt); some && m.known && !m.overdue && !m.record.RefreshAt.IsZero() && late > takeOver && now.Sub(m.claimed) > takeOver {
+		due := m.record.RefreshAt
+		if due.Before(m.dueSince) {
+			due = m.dueSince
+		}
+		if late := now.Sub(due); some && m.known && !m.overdue && !m.record.RefreshAt.IsZero() && late > takeOver && now.Sub(m.claimed) > takeOver {
 			m.overdue = true
 			fail(appid, "INV-28: %s, due %v ago, and nobody has claimed it for %v", m.record.State, late, now.Sub(m.claimed))
 		}
@@ -651,14 +670,13 @@ func (r *run) restored() {
 		m.known, m.record, m.number = false, store.Authorizer{}, 0
 		m.granted, m.revoked = notice{}, notice{}
 		m.excuses += 5
-		m.denials = nil
 	}
 }
 
 // converged compares every account with the platform (INV-10). What no push and no
 // redirect has told is not asked for before the comparison with the list.
 func (r *run) converged(compared bool) {
-	n := r.main.next()
+	n := r.main.next("")
 	if n == nil {
 		r.failf("", "INV-10: no keeper runs")
 		return
@@ -716,6 +734,9 @@ func (r *run) tells(m *merchant) bool {
 // audit looks at everything once more in the end.
 func (r *run) audit() {
 	ctx := context.Background()
+	if path := os.Getenv("PROOF_TRACE"); path != "" && r.told {
+		_ = os.WriteFile(path, []byte(strings.Join(r.trace, "\n")), 0o644)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fail := func(appid, format string, args ...any) { r.failf(appid, format, args...) }

@@ -20,14 +20,14 @@ import (
 
 // A run is some rounds of faults, each followed by a calm.
 const (
-	proofMerchants = 100
+	proofMerchants = 150
 	proofRounds    = 2
-	proofRound     = 5 * time.Minute
+	proofRound     = 4 * time.Minute
 	proofCalm      = 60 * time.Second
 	// proofPace is the mean time between two things that happen.
 	proofPace = 1500 * time.Millisecond
 	// The lives are short, so that much happens in little time.
-	proofTokenLife = 150 * time.Second
+	proofTokenLife = 90 * time.Second
 	proofOverlap   = 100 * time.Second
 	// proofGap is how long a merchant does nothing between two decisions about his
 	// authorization. CreateTime has whole seconds: what he decides within one second
@@ -54,18 +54,16 @@ type run struct {
 	main     *cluster // gets the pushes
 	twin     *cluster // a copy of main at an earlier time, or nil
 	copied   *memory.Store
-	turn     int
 	named    int
 	spells   map[string]time.Time // by what they are: when the next may begin
 	recorded []recording          // pushes, to be sent again
-	dice     map[uint64]uint64
 	checker
 }
 
 func newRun(t *testing.T, s schedule, told bool) *run {
 	r := &run{
 		t: t, schedule: s, random: rand.New(rand.NewPCG(s.seed, 1)), began: time.Now(),
-		spells: make(map[string]time.Time), dice: make(map[uint64]uint64),
+		spells: make(map[string]time.Time),
 	}
 	r.checker.init(told)
 	r.hostile = simtest.Faults(t, simulator.PresetHostile)
@@ -115,7 +113,7 @@ func (r *run) all() result {
 	for round := range proofRounds {
 		r.round(round)
 	}
-	if n := r.main.next(); n == nil {
+	if n := r.main.next(""); n == nil {
 		r.failf("", "no keeper is left")
 	} else if _, err := n.keeper.Reconcile(r.t.Context(), r.id); err != nil {
 		r.failf("", "reconcile: %v", err)
@@ -127,7 +125,7 @@ func (r *run) all() result {
 	r.main.end()
 	r.work.Wait()
 	r.audit()
-	return result{violations: r.violations, history: r.history.Load(), counts: r.counts}
+	return result{violations: r.violations, history: r.history.Load(), events: r.events, counts: r.counts}
 }
 
 // round lets things go wrong for a while, and then has everything get well.
@@ -186,14 +184,9 @@ func (r *run) pause(d time.Duration) { time.Sleep(d) }
 func (r *run) upTo(d time.Duration) time.Duration { return time.Duration(r.random.Int64N(int64(d))) }
 
 // draw returns a number in [0, 1) for whoever is not the driver. What is drawn
-// depends on what it is for and on how often that was drawn before, not on the order
-// in which goroutines come by.
-func (r *run) draw(purpose string, subject string, more uint64) float64 {
-	h := hashText(hashText(more, purpose), subject)
-	r.mu.Lock()
-	r.dice[h]++
-	h ^= r.dice[h] * 0x9e3779b97f4a7c15
-	r.mu.Unlock()
+// depends on what it is for and when, not on the order in which goroutines come by.
+func (r *run) draw(purpose, subject string, more uint64) float64 {
+	h := hashText(hashText(more^uint64(time.Since(r.began))<<8, purpose), subject)
 	return float64(scramble(scramble(h)^r.seed)>>11) / (1 << 53)
 }
 
@@ -313,11 +306,11 @@ func (r *run) decide(appid string) {
 			m.busy, m.quietUntil = false, time.Now().Add(proofGap)
 			r.mu.Unlock()
 		}()
-		var by *node
-		ctx := context.WithValue(r.t.Context(), routeKey{}, &by)
+		way := &route{subject: appid}
+		ctx := context.WithValue(r.t.Context(), routeKey{}, way)
 		if revoke {
 			// A refresh is often under way when a merchant revokes.
-			if n := r.next(); n != nil && !n.paused() {
+			if n := r.next(appid); n != nil && !n.paused() {
 				r.excuse(m, 1)
 				r.work.Go(func() { _, _ = n.keeper.Refresh(r.t.Context(), r.owner(appid)) })
 				time.Sleep(early)
@@ -327,10 +320,10 @@ func (r *run) decide(appid string) {
 				r.failf(appid, "unauthorize: %v", err)
 				return
 			}
-			r.tell(appid, "revoked, pushed %v to %v", done.Accepted, by)
+			r.tell(appid, "revoked, pushed %v to %v", done.Accepted, way.by)
 			if done.Accepted {
 				r.mu.Lock()
-				m.revoked = notice{m.grant, time.Now(), by, r.main}
+				m.revoked = notice{m.grant, time.Now(), way.by, r.main}
 				r.mu.Unlock()
 			}
 			return
@@ -344,15 +337,15 @@ func (r *run) decide(appid string) {
 		r.mu.Lock()
 		m.code = code
 		if done.Accepted {
-			m.granted = notice{m.grant, time.Now(), by, r.main}
+			m.granted = notice{m.grant, time.Now(), way.by, r.main}
 		}
 		grant := m.grant
 		r.mu.Unlock()
-		r.tell(appid, "grant %d, %q pushed %v to %v, redirects after %v", grant, done.Event, done.Accepted, by, redirects)
+		r.tell(appid, "grant %d, %q pushed %v to %v, redirects after %v", grant, done.Event, done.Accepted, way.by, redirects)
 		for _, after := range redirects {
 			r.work.Go(func() {
 				time.Sleep(after)
-				n := r.next()
+				n := r.next(appid)
 				if n == nil || n.paused() {
 					return
 				}
@@ -366,7 +359,7 @@ func (r *run) decide(appid string) {
 
 // read asks a keeper for a token and, like every caller, reports one that is refused.
 func (r *run) read(appid string) {
-	n := r.next()
+	n := r.next(appid)
 	if n == nil || n.paused() {
 		return
 	}
@@ -403,7 +396,7 @@ func (r *run) replay() {
 		return
 	}
 	i := r.random.IntN(pushes)
-	n := r.next()
+	n := r.next("")
 	if n == nil || n.paused() {
 		return
 	}
@@ -420,11 +413,11 @@ func (r *run) replay() {
 }
 
 // next returns a keeper that gets pushes and is asked for tokens, or nil.
-func (r *run) next() *node {
+func (r *run) next(subject string) *node {
 	r.mu.Lock()
 	c := r.main
 	r.mu.Unlock()
-	return c.next()
+	return c.next(subject)
 }
 
 // restore brings the data back to what it was when the copy was made.

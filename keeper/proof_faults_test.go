@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,13 +104,13 @@ func (c *cluster) node(slot int) *node {
 	return c.slots[slot].node
 }
 
-// next returns the nodes in turn; nil if none runs.
-func (c *cluster) next() *node {
+// next returns one of the nodes that run; nil if none does.
+func (c *cluster) next(subject string) *node {
+	first := int(c.r.draw("next", subject, 0) * float64(len(c.slots)))
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
-	for range c.slots {
-		c.r.turn++
-		if n := c.slots[c.r.turn%len(c.slots)].node; n != nil && n.ready() {
+	for i := range c.slots {
+		if n := c.slots[(first+i)%len(c.slots)].node; n != nil && n.ready() {
 			return n
 		}
 	}
@@ -338,14 +339,21 @@ func (r *run) breakStore(slot int, lasts time.Duration, f storeFault) {
 }
 
 // hold stops whoever comes by while the process is paused, deaf to every context.
-func (n *node) hold() {
+// When it goes on each takes up to a millisecond to get going, for no two things may
+// happen at the same instant.
+func (n *node) hold(op, key string) {
+	held := false
 	for {
 		left := time.Until(time.Unix(0, n.pausedUntil.Load()))
 		if left <= 0 || n.dead.Load() {
-			return
+			break
 		}
+		held = true
 		// A process that is killed while it is paused ends.
 		time.Sleep(min(left, time.Second))
+	}
+	if held {
+		time.Sleep(time.Duration(n.r.draw(op, key, n.id) * float64(time.Millisecond)))
 	}
 }
 
@@ -384,7 +392,7 @@ func through[T any](ctx context.Context, n *node, op, key string, of kind, f fun
 		took *= 20
 	}
 	time.Sleep(took)
-	n.hold()
+	n.hold(op, key)
 	for n.broken.hangs.Load() > 0 && !n.dead.Load() && ctx.Err() == nil {
 		time.Sleep(100*time.Millisecond + took)
 	}
@@ -407,7 +415,7 @@ func through[T any](ctx context.Context, n *node, op, key string, of kind, f fun
 		outcome = 1
 	}
 	n.r.note(op, key, n.id, outcome)
-	n.hold()
+	n.hold(op, key)
 	switch {
 	case n.dead.Load():
 		return none, errDead
@@ -582,20 +590,24 @@ func (n *node) RoundTrip(q *http.Request) (*http.Response, error) {
 	var asked struct {
 		Authorizer string `json:"authorizer_appid"`
 	}
+	var question []byte
 	call := path.Base(q.URL.Path)
-	if q.GetBody != nil && call == "api_authorizer_token" {
+	if q.GetBody != nil {
 		if body, err := q.GetBody(); err == nil {
-			_ = json.NewDecoder(body).Decode(&asked)
+			question, _ = io.ReadAll(body)
 		}
 	}
-	time.Sleep(time.Duration(n.r.draw(call, asked.Authorizer, n.id) * float64(time.Millisecond)))
-	n.hold()
+	if call == "api_authorizer_token" {
+		_ = json.Unmarshal(question, &asked)
+	}
+	time.Sleep(time.Duration(n.r.draw(call, string(question), n.id) * float64(time.Millisecond)))
+	n.hold(call, string(question))
 	if n.dead.Load() {
 		return nil, errDead
 	}
 	n.r.asks(n, call, asked.Authorizer)
 	reply, err := n.r.sim.RoundTripper().RoundTrip(q)
-	n.hold()
+	n.hold(call, string(question))
 	if n.dead.Load() {
 		return nil, errDead
 	}
@@ -636,18 +648,31 @@ func (s *spill) has(value tuoguan.Secret) bool {
 // machineSpill is the spill file as a process has it.
 type machineSpill struct{ n *node }
 
-func (m machineSpill) enter(op string) error {
-	time.Sleep(time.Duration(m.n.r.draw(op, "", m.n.id) * float64(3*time.Millisecond)))
-	m.n.hold()
+func (m machineSpill) enter(op, key string) error {
+	time.Sleep(time.Duration(m.n.r.draw(op, key, m.n.id) * float64(3*time.Millisecond)))
+	m.n.hold(op, key)
 	if m.n.dead.Load() {
 		return errDead
 	}
 	return nil
 }
 
+// subjectOf returns whom an answer concerns.
+func subjectOf(a keeper.Answer) string {
+	switch {
+	case a.Tokens != nil:
+		return string(a.Tokens.Authorizer)
+	case a.Grant != nil:
+		return string(a.Grant.Authorizer)
+	case a.RefreshToken != nil:
+		return string(a.RefreshToken.Authorizer)
+	}
+	return ""
+}
+
 // Put implements [keeper.Spill].
 func (m machineSpill) Put(_ context.Context, a keeper.Answer) (uint64, error) {
-	if err := m.enter("spill"); err != nil {
+	if err := m.enter("spill", subjectOf(a)); err != nil {
 		return 0, err
 	}
 	s := m.n.machine.spill
@@ -660,7 +685,7 @@ func (m machineSpill) Put(_ context.Context, a keeper.Answer) (uint64, error) {
 
 // Forget implements [keeper.Spill].
 func (m machineSpill) Forget(id uint64) error {
-	if err := m.enter("forget"); err != nil {
+	if err := m.enter("forget", strconv.FormatUint(id, 10)); err != nil {
 		return err
 	}
 	s := m.n.machine.spill
@@ -677,7 +702,7 @@ func (m machineSpill) Forget(id uint64) error {
 
 // Answers implements [keeper.Spill].
 func (m machineSpill) Answers() ([]keeper.Spilled, error) {
-	if err := m.enter("answers"); err != nil {
+	if err := m.enter("answers", ""); err != nil {
 		return nil, err
 	}
 	s := m.n.machine.spill
@@ -690,6 +715,12 @@ type (
 	routeKey  struct{}
 	intakeKey struct{}
 )
+
+// route is the way of a push: whom it concerns, and who took it.
+type route struct {
+	subject string
+	by      *node
+}
 
 // intake is what became of one request that brought a push.
 type intake struct{ key string }
@@ -704,7 +735,12 @@ func (b balancer) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	b.r.record(q, body)
-	n := b.r.next()
+	way, ok := q.Context().Value(routeKey{}).(*route)
+	if !ok {
+		way = new(route)
+	}
+	time.Sleep(time.Duration(b.r.draw("push", way.subject, 0) * float64(time.Millisecond)))
+	n := b.r.next(way.subject)
 	if n == nil {
 		return nil, errors.New("proof: connection refused")
 	}
@@ -713,8 +749,8 @@ func (b balancer) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, q.Context().Err()
 	}
 	reply, err := n.receive(q, body)
-	if by, ok := q.Context().Value(routeKey{}).(**node); ok && err == nil {
-		*by = n
+	if err == nil {
+		way.by = n
 	}
 	return reply, err
 }
@@ -725,7 +761,7 @@ func (n *node) receive(q *http.Request, body []byte) (*http.Response, error) {
 	q = q.WithContext(context.WithValue(q.Context(), intakeKey{}, &at))
 	q.Body, q.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	reply, err := simtest.HandlerTransport{Handler: n.pushes}.RoundTrip(q)
-	n.hold()
+	n.hold("receive", at.key)
 	if n.dead.Load() {
 		return nil, errDead
 	}

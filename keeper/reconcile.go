@@ -61,7 +61,7 @@ func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Re
 	after := tuoguan.Authorization{}
 	for {
 		page, err := k.store.Authorizers(ctx, store.AuthorizerQuery{Component: id, State: tuoguan.StateActive, After: after, Limit: dueBatch})
-		if err != nil {
+		if err = k.tolerate(err); err != nil {
 			return r, fmt.Errorf("read the authorizers of %s: %w", id, err)
 		}
 		for _, a := range page {
@@ -73,7 +73,7 @@ func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Re
 				return r, err
 			}
 		}
-		if len(page) < dueBatch {
+		if len(page) == 0 {
 			break
 		}
 		after = page[len(page)-1].Authorization
@@ -87,6 +87,9 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 	authorization := tuoguan.Authorization{Component: id, Authorizer: entry.Authorizer}
 	a, err := k.store.Authorizer(ctx, authorization)
 	unknown := errors.Is(err, store.ErrNotFound)
+	if errors.Is(err, store.ErrQuarantined) {
+		return k.tolerate(err)
+	}
 	if err != nil && !unknown {
 		return fmt.Errorf("read %s: %w", authorization, err)
 	}
@@ -100,7 +103,7 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 	known := false
 	if !unknown {
 		history, err := k.store.RefreshTokens(ctx, authorization)
-		if err != nil {
+		if err = k.tolerate(err); err != nil {
 			return fmt.Errorf("read the refresh tokens of %s: %w", authorization, err)
 		}
 		for _, h := range history {
@@ -108,6 +111,10 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 		}
 	}
 	switch {
+	case known && a.State == tuoguan.StateNeedsReauthorization:
+		// WeChat lists it, so it is worth another look.
+		_, err = k.verifyByRefresh(ctx, a)
+		return err
 	case known:
 		return nil
 	case unknown, entry.AuthorizedAt.After(a.AuthorizedAt) && entry.AuthorizedAt.After(a.RevokedAt):
@@ -116,7 +123,8 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 		} else {
 			r.Renewed++
 		}
-		_, err := k.saveGrant(ctx, store.Exchange{Component: id, AuthorizedAt: entry.AuthorizedAt}, store.Grant{
+		_, err := k.saveGrant(store.Grant{
+			AuthorizedAt:  entry.AuthorizedAt,
 			Authorization: authorization,
 			Tokens:        tuoguan.TokenSet{RefreshToken: entry.RefreshToken},
 			ObtainedAt:    k.now(),
@@ -125,10 +133,7 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 		return err
 	}
 	r.Candidates++
-	_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
-		Authorization: authorization, Grant: a.Grant, Value: entry.RefreshToken, Source: store.FromList, ReceivedAt: k.now(),
-	})
-	if err != nil {
+	if err = k.keepCandidate(authorization, a.Grant, entry.RefreshToken, store.FromList); err != nil {
 		return fmt.Errorf("keep a refresh token of %s: %w", authorization, err)
 	}
 	if a.State == tuoguan.StateNeedsReauthorization || r.restoring {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
@@ -16,14 +17,20 @@ const (
 	// secondLook is how long after the first denial of an authorization the second
 	// one counts. A single 61003 or 61023 is never believed.
 	secondLook = 10 * time.Second
+	// suspicionLasts is how long after the first denial a second one may confirm it. In
+	// between there were other failures, or the record comes from a backup.
+	suspicionLasts = 2 * time.Minute
 	// historyTried is how many refresh tokens of the history one look tries.
 	historyTried = 4
+	// soonTried is how many failures in a row are followed by another attempt within a
+	// minute, so that all is well that soon after WeChat is. They take some six minutes.
+	soonTried = 12
 )
 
 // refresh gets a new token set for a, under lease.
 func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed) (tuoguan.AccessToken, error) {
 	if err := k.pass(ctx, a.Component, gateOpen); err != nil {
-		k.recordTrouble(a, err)
+		k.recordTrouble(a, k.now(), err)
 		return tuoguan.AccessToken{}, err
 	}
 	began := k.now()
@@ -35,7 +42,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 		// a refresh token elsewhere at once.
 		err = fmt.Errorf("refresh %s: %w: none is stored", a.Authorization, wxapi.ErrRefreshTokenInvalid)
 	} else {
-		token, err = k.exchangeRefreshToken(ctx, a, a.Tokens.RefreshToken, store.FromRefresh, lease)
+		token, err = k.exchangeRefreshToken(ctx, a, a.Tokens.RefreshToken, false, store.FromRefresh, lease)
 		tried = append(tried, a.Tokens.RefreshToken)
 	}
 	if denied(err) {
@@ -43,7 +50,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 	}
 	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.now().Sub(began)})
 	if err != nil {
-		k.recordTrouble(a, err)
+		k.recordTrouble(a, began, err)
 		return tuoguan.AccessToken{}, err
 	}
 	if a.Trouble.Failures > 0 || a.State != tuoguan.StateActive {
@@ -62,25 +69,25 @@ func denied(err error) bool {
 // back is history only.
 var errChanged = errors.New("keeper: the authorization changed during the refresh")
 
-// exchangeRefreshToken sends one refresh token and keeps what comes back.
-func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, source store.TokenSource, lease *claimed) (tuoguan.AccessToken, error) {
+// exchangeRefreshToken sends one refresh token and keeps what comes back. If that has
+// none, the one sent becomes current if it is newer.
+func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, newer bool, source store.TokenSource, lease *claimed) (tuoguan.AccessToken, error) {
 	var reply tuoguan.TokenSet
 	var asked time.Time
 	err := k.ask(ctx, func(ctx context.Context) (err error) {
 		asked = k.now()
 		_ = failpoint.Hit(failpoint.RefreshBeforeSend)
 		reply, err = k.api.RefreshAuthorizerToken(ctx, a.Authorization, refreshToken)
-		reply.ExpiresAt = k.shared(reply.ExpiresAt)
+		reply.ExpiresAt = k.ours(reply.ExpiresAt)
 		_ = failpoint.Hit(failpoint.RefreshAfterReplyBeforeParse)
 		return err
 	})
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	used := refreshToken
-	if reply.RefreshToken.IsZero() && source != store.FromInfo && source != store.FromList {
-		// One of the history works, and so may the current one, which is newer.
-		used = a.Tokens.RefreshToken
+	var used tuoguan.Secret
+	if newer {
+		used = refreshToken
 	}
 	w := store.TokenWrite{
 		Authorization: a.Authorization,
@@ -114,24 +121,18 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 	defer func() {
 		k.observe(Observation{Kind: "recovery", Authorization: a.Authorization, Err: err})
 	}()
+	var older []tuoguan.Secret // if one of these works, so may the current one
 	attempt := func(candidate tuoguan.Secret, source store.TokenSource) (done bool) {
 		if candidate.IsZero() || contains(tried, candidate) {
 			return false
 		}
 		tried = append(tried, candidate)
 		if source == store.FromInfo || source == store.FromList {
-			found := store.RefreshToken{
-				Authorization: a.Authorization, Grant: a.Grant, Value: candidate, Source: source, ReceivedAt: k.now(),
-			}
-			err := k.keep(Answer{RefreshToken: &found}, func(ctx context.Context) error {
-				_, err := k.store.AppendRefreshToken(ctx, found)
-				return err
-			})
-			if err != nil {
+			if err := k.keepCandidate(a.Authorization, a.Grant, candidate, source); err != nil {
 				k.log.Error("a refresh token found could not be kept", "authorizer_appid", a.Authorizer, "error", err)
 			}
 		}
-		token, err = k.exchangeRefreshToken(ctx, a, candidate, source, lease)
+		token, err = k.exchangeRefreshToken(ctx, a, candidate, !contains(older, candidate), source, lease)
 		return !denied(err)
 	}
 
@@ -140,12 +141,13 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 	if err != nil && !errors.Is(err, store.ErrQuarantined) {
 		return tuoguan.AccessToken{}, fmt.Errorf("read the refresh tokens of %s: %w", a.Authorization, err)
 	}
-	left := historyTried
-	for _, h := range history {
-		if left == 0 {
-			break
+	current := slices.IndexFunc(history, func(h store.RefreshToken) bool { return h.Value.Equal(a.Tokens.RefreshToken) })
+	for _, h := range history[current+1:] {
+		if current >= 0 {
+			older = append(older, h.Value)
 		}
-		left--
+	}
+	for _, h := range history[:min(len(history), historyTried)] {
 		if attempt(h.Value, h.Source) {
 			return token, err
 		}
@@ -176,6 +178,15 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 	return tuoguan.AccessToken{}, denial
 }
 
+// keepCandidate adds a refresh token that WeChat has told to the history.
+func (k *Keeper) keepCandidate(id tuoguan.Authorization, grant int64, value tuoguan.Secret, source store.TokenSource) error {
+	found := store.RefreshToken{Authorization: id, Grant: grant, Value: value, Source: source, ReceivedAt: k.now()}
+	return k.keep(Answer{RefreshToken: &found}, func(ctx context.Context) error {
+		_, err := k.store.AppendRefreshToken(ctx, found)
+		return err
+	})
+}
+
 func contains(secrets []tuoguan.Secret, s tuoguan.Secret) bool {
 	for _, t := range secrets {
 		if t.Equal(s) {
@@ -187,7 +198,7 @@ func contains(secrets []tuoguan.Secret, s tuoguan.Secret) bool {
 
 // recordTrouble writes down that a refresh failed and when to try again. It parks
 // the authorizer if WeChat has denied it twice.
-func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
+func (k *Keeper) recordTrouble(a store.Authorizer, began time.Time, failure error) {
 	if errors.Is(failure, errChanged) || errors.Is(failure, ErrStorage) {
 		return // nobody's fault; the record is as it should be
 	}
@@ -216,15 +227,15 @@ func (k *Keeper) recordTrouble(a store.Authorizer, failure error) {
 	share := 0.75 + 0.5*jitter(a.String(), now.String())
 	switch {
 	case !denied(failure):
-		limit := 10 * time.Minute
-		if errors.Is(failure, wxapi.ErrQuota) {
-			limit = time.Hour
+		limit := 40 * time.Second
+		if t.Info.Failures > soonTried {
+			limit = backOff(t.Info.Failures-soonTried, limit, time.Hour)
 		}
 		t.RefreshAt = now.Add(time.Duration(share * float64(backOff(t.Info.Failures-1, 4*time.Second, limit))))
-	case t.Info.SuspectSince.IsZero():
+	case t.Info.SuspectSince.IsZero(), t.State == tuoguan.StateActive && began.Sub(t.Info.SuspectSince) > suspicionLasts:
 		t.Info.SuspectSince = now
 		t.RefreshAt = now.Add(secondLook + time.Duration(2*share*float64(time.Second)))
-	case now.Sub(t.Info.SuspectSince) < secondLook:
+	case began.Sub(t.Info.SuspectSince) < secondLook:
 		t.RefreshAt = t.Info.SuspectSince.Add(secondLook + time.Duration(2*share*float64(time.Second)))
 	default:
 		t.State = tuoguan.StateNeedsReauthorization

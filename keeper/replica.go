@@ -39,6 +39,7 @@ type replica struct {
 	told  time.Time     // by the store's clock: up to where changes are known
 	heard time.Duration // when that was found out, by the cache's clock
 	alive int           // replicas, this one included
+	slow  int           // looks that took too long to tell the time
 
 	presence store.Lease // says that we are alive
 	duty     store.Lease // housekeeping is ours, if it has a key
@@ -115,14 +116,54 @@ func (k *Keeper) now() time.Time {
 	return k.clock.Now()
 }
 
-// shared translates an instant by this machine's clock to what now goes by.
-func (k *Keeper) shared(t time.Time) time.Time { return k.now().Add(t.Sub(k.clock.Now())) }
+// ours translates an instant that was counted from time.Now to what now goes by.
+func (k *Keeper) ours(t time.Time) time.Time {
+	if !k.cfg.Shared {
+		return t
+	}
+	return k.now().Add(time.Until(t))
+}
+
+// pendingExpected is how many pending exchanges are looked for at the beginning.
+const pendingExpected = 10_000
+
+// sync makes sure, before anything else is done, that the store's clock is known if
+// it is to be ours, and whose tokens died with a code that an earlier process was
+// told and did not exchange any more.
+func (k *Keeper) sync(ctx context.Context) error {
+	if k.began.Load() {
+		return nil
+	}
+	for k.cfg.Shared && k.synced.Load() == nil {
+		if err := k.look(ctx); err != nil {
+			return fmt.Errorf("%w: read what has changed: %w", ErrStorage, err)
+		}
+	}
+	pending, err := k.pending(ctx, k.now().Add(codeLife), pendingExpected)
+	if err != nil {
+		return fmt.Errorf("%w: read the pending exchanges: %w", ErrStorage, err)
+	}
+	for _, e := range pending {
+		if e.Authorizer != "" {
+			k.expectGrant(e)
+		}
+	}
+	k.began.Store(true)
+	return nil
+}
 
 // setClock takes over the store's clock, for the keeper and for whoever shares its
 // clock.
 func (k *Keeper) setClock(theirs, asked time.Time) {
-	if time.Since(asked) > clockTolerance && k.synced.Load() != nil {
-		return // who knows when it was read
+	if time.Since(asked) > clockTolerance {
+		// Who knows when it was read. Where a store is always that slow it has to do.
+		k.mu.Lock()
+		k.replica.slow++
+		enough := k.synced.Load() == nil && k.replica.slow > 3
+		k.mu.Unlock()
+		if !enough {
+			return
+		}
 	}
 	// It was read after asked, so ours is ahead by a trifle, and no token outlives its life.
 	k.synced.Store(&reading{theirs, asked})

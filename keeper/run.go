@@ -28,26 +28,20 @@ const (
 // codes, reads profiles, watches tickets and compares with WeChat's list. It
 // returns nil once its work has stopped; flights under way are Close's business.
 func (k *Keeper) Run(ctx context.Context) error {
+	if err := k.sync(ctx); err != nil {
+		return err
+	}
 	if err := k.drain(ctx); err != nil {
 		// The store does not work yet; flights try again.
 		k.log.Error("the spill file cannot be brought into the store yet", "error", err)
 	}
-	records, err := k.store.Components(ctx)
+	records, err := k.records(ctx)
 	if err != nil {
 		return fmt.Errorf("read the components: %w", err)
 	}
 	for _, r := range records {
 		if _, err := k.component(ctx, r.AppID); err != nil {
 			return err
-		}
-	}
-	pending, err := k.store.DueExchanges(ctx, k.now().Add(codeLife), dueBatch)
-	if err != nil {
-		return fmt.Errorf("read the pending exchanges: %w", err)
-	}
-	for _, e := range pending {
-		if e.Authorizer != "" {
-			k.expectGrant(e)
 		}
 	}
 	r := &runner{
@@ -62,9 +56,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 	defer r.work.Wait()
 	if k.cfg.Shared {
-		if err := k.look(ctx); err != nil {
-			return fmt.Errorf("read what has changed: %w", err)
-		}
 		k.meet(ctx)
 		r.work.Go(func() {
 			k.watch(ctx)
@@ -74,11 +65,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer r.giveBack()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	r.more = time.NewTimer(tick)
+	defer r.more.Stop()
 	for {
 		all := false
 		select {
 		case <-ctx.Done():
 		case <-r.done:
+		case <-r.more.C:
 		case <-k.wake:
 			all = true
 		case <-timer.C:
@@ -130,8 +124,8 @@ type runner struct {
 	due       []claimedDue
 	drained   bool      // the last look at what is due found all of it
 	looked    time.Time // when that was
-	budget    float64   // refreshes that may start now
-	budgetAt  time.Time
+	pace      pace
+	more      *time.Timer // fires when more may start
 	collected time.Time
 }
 
@@ -244,18 +238,16 @@ func (k *Keeper) componentIDs() []tuoguan.ComponentAppID {
 // refresh starts the refreshes that are due, as many as there is room for.
 func (r *runner) refresh() {
 	k := r.k
-	real := time.Now()
 	rate := k.refreshShare()
-	r.budget = min(max(rate, 1), r.budget+real.Sub(r.budgetAt).Seconds()*rate)
-	r.budgetAt = real
-	for !r.refreshes.full() && r.budget >= 1 {
-		if len(r.due) == 0 && !r.claimDue(real) {
-			return
+	left, wait := r.pace.left(k.cache.now(), rate)
+	for left > 0 && !r.refreshes.full() {
+		if len(r.due) == 0 && !r.claimDue(rate) {
+			break
 		}
 		d := r.due[0]
 		r.due = r.due[1:]
 		// What has waited too long is somebody else's by now, or will be.
-		if real.After(d.lease.end.Add(-callTimeout)) {
+		if time.Now().After(d.lease.end.Add(-callTimeout)) {
 			continue
 		}
 		if k.refused(d.owner.String()) != nil {
@@ -266,8 +258,15 @@ func (r *runner) refresh() {
 			// The outcome is recorded by the flight itself.
 			_, _ = k.joinClaimed(r.ctx, d.owner, want{ahead: true}, d.lease)
 		}) {
-			r.budget--
+			r.pace.start()
+			left--
 		}
+	}
+	if left == 0 {
+		r.more.Reset(wait)
+	}
+	if 2*len(r.due) < r.claimSize(rate) {
+		r.claimDue(rate) // now, while those under way leave time for it
 	}
 }
 
@@ -279,14 +278,20 @@ func (r *runner) giveBack() {
 	}
 }
 
+// claimSize is how many refreshes are claimed at once: as many as may start within a
+// tenth of a second.
+func (r *runner) claimSize(rate float64) int {
+	return min(dueBatch, max(int(rate/10), 1), 2*r.k.cfg.Workers)
+}
+
 // claimDue claims what is due, so that each replica works on something else, and
 // reports whether there is any.
-func (r *runner) claimDue(real time.Time) bool {
+func (r *runner) claimDue(rate float64) bool {
 	k := r.k
 	if r.drained && !r.looked.IsZero() {
 		return false // the next tick looks again
 	}
-	n := min(dueBatch, max(int(r.budget), 1), 2*k.cfg.Workers)
+	n, real := r.claimSize(rate), time.Now()
 	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
 	due, err := k.store.ClaimDue(ctx, k.now(), k.cfg.Holder, k.cfg.LeaseTTL, n)
 	cancel()
@@ -310,7 +315,7 @@ func (r *runner) claimDue(real time.Time) bool {
 // exchange starts the exchanges that are due.
 func (r *runner) exchange(now time.Time) {
 	k := r.k
-	due, err := k.store.DueExchanges(r.ctx, now, 2*exchangeSlots)
+	due, err := k.pending(r.ctx, now, 2*exchangeSlots)
 	if err != nil {
 		if r.ctx.Err() == nil {
 			k.log.Error("due exchanges cannot be read", "error", err)
@@ -386,9 +391,7 @@ func (k *Keeper) readProfile(ctx context.Context, authorization tuoguan.Authoriz
 		return err
 	}
 	if found := info.Authorization.Tokens.RefreshToken; !found.IsZero() {
-		if _, err := k.store.AppendRefreshToken(ctx, store.RefreshToken{
-			Authorization: authorization, Grant: a.Grant, Value: found, Source: store.FromInfo, ReceivedAt: k.now(),
-		}); err != nil {
+		if err := k.keepCandidate(authorization, a.Grant, found, store.FromInfo); err != nil {
 			return err
 		}
 	}

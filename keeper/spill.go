@@ -216,7 +216,7 @@ func (k *Keeper) restore(ctx context.Context, a Answer) error {
 		}
 	case a.Grant != nil:
 		of = a.Grant.Authorization
-		_, moved, err = k.store.SaveGrant(ctx, *a.Grant)
+		_, moved, err = k.storeGrant(ctx, *a.Grant)
 	case a.RefreshToken != nil:
 		_, err = k.store.AppendRefreshToken(ctx, *a.RefreshToken)
 		return err

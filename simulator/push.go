@@ -162,6 +162,9 @@ func (s *Simulator) send(ctx context.Context, p *push) PushResult {
 		return s.deliver(ctx, p, false)
 	}
 	f, c := s.Faults(), p.comp
+	// Pushes that were held may go out at the same instant. What then happens to each
+	// must not depend on which comes first.
+	subject := c.appid + p.authorizer
 	authorizationEvent := !p.onMessages && p.authorizer != ""
 	if authorizationEvent && !p.noLoss && s.strikes(f.LostPush, "lost_push", c.appid) {
 		return PushResult{Attempts: []Attempt{}, Problem: "the push got lost (fault lost_push)"}
@@ -173,12 +176,12 @@ func (s *Simulator) send(ctx context.Context, p *push) PushResult {
 			s.awaitPush(ctx, c, milliseconds(f.LatePushMS))
 		}
 	}
-	if s.strikes(f.LatePush, "late_push", c.appid) {
-		sleep(ctx, s.dice.between("late", c.appid, 0, milliseconds(f.LatePushMS)))
+	if s.strikes(f.LatePush, "late_push", subject) {
+		sleep(ctx, s.dice.between("late", subject, 0, milliseconds(f.LatePushMS)))
 	}
-	if s.strikes(f.DuplicatePush, "duplicate_push", c.appid) {
-		for range 1 + s.dice.next("copies", c.appid)%3 {
-			delay := s.dice.between("copy delay", c.appid, 0, 500*time.Millisecond)
+	if s.strikes(f.DuplicatePush, "duplicate_push", subject) {
+		for range 1 + s.dice.next("copies", subject)%3 {
+			delay := s.dice.between("copy delay", subject, 0, 500*time.Millisecond)
 			duplicate := *p
 			s.background(func(ctx context.Context) {
 				sleep(ctx, delay)

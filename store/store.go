@@ -157,7 +157,10 @@ type Authorizers interface {
 	// is zero is taken from the exchange. Where it is known and the stored grant or its
 	// revocation is newer by it, nothing but the history and the exchange changes, and
 	// moved is false; likewise where the exchange is done already, and has led to its
-	// grant. Where it stays unknown it becomes the latest of ObtainedAt, to
+	// grant. Where the refresh token is in the history already, before the one in force, or
+	// is in force in a token set that was obtained later, it has been used since: then
+	// that token set stays, nothing but the exchange and AuthorizedAt changes, and moved
+	// is false; unless the authorizer is revoked. Where it stays unknown it becomes the latest of ObtainedAt, to
 	// the second as all of WeChat's times, and the stored AuthorizedAt and RevokedAt. An
 	// empty refresh token leaves the stored one in place. Where the exchange was taken
 	// back since (its RevokedAt), the state becomes revoked instead of active.
@@ -299,7 +302,7 @@ type TokenWrite struct {
 	Grant      int64 // the grant whose refresh token was used
 	Epoch      int64 // of the lease held
 	Tokens     tuoguan.TokenSet
-	Used       tuoguan.Secret // the refresh token that was sent; it becomes current if the reply had none
+	Used       tuoguan.Secret // becomes current if the reply had no refresh token; zero: the stored one stays
 	ObtainedAt time.Time
 	RefreshAt  time.Time
 	Source     TokenSource

@@ -62,7 +62,7 @@ func (s *Server) problems(ctx context.Context) []obs.Problem {
 			ActionChinese: "检查数据库能否写入；请勿删除 " + s.config.SpillPath(),
 		})
 	}
-	if status, err := s.keeper.Status(ctx); err == nil && len(status.Components) == 0 {
+	if components, err := s.store.Components(ctx); err == nil && len(components) == 0 {
 		problems = append(problems, obs.Problem{
 			Code: "component_missing", Message: "no component is kept here yet", Since: s.clock.Now().UTC(),
 			Action:        "add one under bootstrap.components and start again, or with POST /v1/components",

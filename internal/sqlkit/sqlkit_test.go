@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	_ "modernc.org/sqlite"
 
 	"github.com/tuoguan/tuoguan/internal/sqlkit"
@@ -82,6 +83,73 @@ func TestMigrateRunsEachOnce(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM one WHERE a = 'x' AND b = 'y'").Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows, %v", n, err)
 	}
+}
+
+func TestPending(t *testing.T) {
+	t.Parallel()
+	db := openDB(t)
+	pending := func(dir map[string]string, want ...string) {
+		t.Helper()
+		got, err := sqlkit.Migrations{Dir: files(dir)}.Pending(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	pending(second, "0001_one.sql", "0002_two.sql")
+	if err := sqlkit.Migrate(t.Context(), db, files(first)); err != nil {
+		t.Fatal(err)
+	}
+	pending(first)
+	pending(second, "0002_two.sql")
+}
+
+// TestLock refuses to migrate without the lock, and gives it back whatever happened.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	db := openDB(t)
+	if err := (sqlkit.Migrations{Dir: files(first), Lock: "SELECT 0"}).Apply(t.Context(), db); err == nil {
+		t.Error("migrated without the lock")
+	}
+	if err := (sqlkit.Migrations{Dir: files(first), Lock: "SELECT NULL"}).Apply(t.Context(), db); err == nil {
+		t.Error("migrated without the lock")
+	}
+	if len(tables(t, db)) > 0 {
+		t.Errorf("something was done without the lock: %v", tables(t, db))
+	}
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE given (n INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	m := sqlkit.Migrations{Dir: files(broken), Lock: "SELECT 1", Unlock: "INSERT INTO given (n) VALUES (1)"}
+	if err := m.Apply(t.Context(), db); err == nil {
+		t.Error("a broken migration ran")
+	}
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM given").Scan(&n); err != nil || n != 2 {
+		t.Errorf("the lock was given back %d times instead of once a migration: %v", n, err)
+	}
+}
+
+func tables(t *testing.T, db *sql.DB) (names []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func TestMigrateLeavesNewerDatabaseAlone(t *testing.T) {

@@ -26,9 +26,11 @@ import (
 var ErrUnknown = errors.New("it is not known whether this was committed")
 
 const (
-	// Deadline is how long a transaction may take, with all of its attempts. Dialects
-	// have the database keep to it too, for a process that stands still cannot.
+	// Deadline is how long a transaction may take. Dialects have the database keep to it
+	// too, for a process that stands still cannot.
 	Deadline = 5 * time.Second
+	// Patience is how long all attempts may take together, and the waits before them.
+	Patience = 2 * Deadline
 	// manySteps is from where on a transaction may take as long as it needs: whoever
 	// loads an archive is waited for.
 	manySteps = 1000
@@ -122,33 +124,24 @@ func (p *Pool) Close() error {
 
 // Write implements [sqlstore.Engine].
 func (p *Pool) Write(ctx context.Context, steps int, run func(sqlstore.Tx) error) error {
-	within := Deadline
-	if steps >= manySteps {
-		within = 0
-	}
-	if steps <= 1 && p.dialect.Alone {
-		return p.repeat(ctx, within, func(ctx context.Context) (bool, error) { return p.alone(ctx, run) })
-	}
-	return p.repeat(ctx, within, func(ctx context.Context) (bool, error) {
-		return p.transact(ctx, run)
+	return p.repeat(ctx, steps < manySteps, func(t *tx) (again bool, err error) {
+		if steps <= 1 && p.dialect.Alone {
+			return t.alone(run)
+		}
+		return t.transact(run)
 	})
 }
 
 // Read implements [sqlstore.Engine].
 func (p *Pool) Read(ctx context.Context, run func(sqlstore.Tx) error) error {
-	return p.repeat(ctx, Deadline, func(ctx context.Context) (bool, error) { return p.alone(ctx, run) })
+	return p.repeat(ctx, true, func(t *tx) (again bool, err error) { return t.alone(run) })
 }
 
 // Snapshot implements [sqlstore.Engine]. The connection is of no further use, so the
 // statements that begin one may change what they like about it.
 func (p *Pool) Snapshot(ctx context.Context, run func(sqlstore.Tx) error) error {
-	return p.repeat(ctx, 0, func(ctx context.Context) (again bool, err error) {
-		t, err := p.take(ctx)
-		if err != nil {
-			return true, err
-		}
-		defer t.give(false)
-		if err := t.command(ctx, p.dialect.BeginSnapshot...); err != nil {
+	return p.repeat(ctx, false, func(t *tx) (again bool, err error) {
+		if err := t.command(t.ctx, p.dialect.BeginSnapshot...); err != nil {
 			return true, unavailable(err)
 		}
 		if err = run(t); t.failure != nil {
@@ -166,9 +159,9 @@ func (p *Pool) Probe(ctx context.Context) error {
 	})
 }
 
-// repeat makes attempts until one succeeds, or says that another is of no use. There
-// is no deadline if within is zero.
-func (p *Pool) repeat(ctx context.Context, within time.Duration, attempt func(context.Context) (again bool, err error)) error {
+// repeat makes attempts until one succeeds, or says that another is of no use. Each
+// has a connection; bounded, it also has a deadline, and all of them have another.
+func (p *Pool) repeat(ctx context.Context, bounded bool, attempt func(*tx) (again bool, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -176,14 +169,14 @@ func (p *Pool) repeat(ctx context.Context, within time.Duration, attempt func(co
 		return err
 	}
 	defer p.work.Done()
-	bounded, cancel := ctx, context.CancelFunc(func() {})
-	if within > 0 {
-		bounded, cancel = context.WithTimeout(ctx, within)
+	patient, cancel := ctx, context.CancelFunc(func() {})
+	if bounded {
+		patient, cancel = context.WithTimeout(ctx, Patience)
 	}
 	defer cancel()
 	pause := firstPause
 	for left := attempts - 1; ; left-- {
-		again, err := attempt(bounded)
+		again, err := p.connected(patient, bounded, attempt)
 		if err == nil {
 			return nil
 		}
@@ -194,7 +187,7 @@ func (p *Pool) repeat(ctx context.Context, within time.Duration, attempt func(co
 			return err
 		}
 		select {
-		case <-bounded.Done():
+		case <-patient.Done():
 			return err
 		case <-time.After(rand.N(pause)):
 		}
@@ -202,23 +195,33 @@ func (p *Pool) repeat(ctx context.Context, within time.Duration, attempt func(co
 	}
 }
 
-// alone runs statements each of which is a transaction of its own.
-func (p *Pool) alone(ctx context.Context, run func(sqlstore.Tx) error) (again bool, err error) {
-	t, err := p.take(ctx)
+// connected makes an attempt as soon as there is a connection.
+func (p *Pool) connected(ctx context.Context, bounded bool, attempt func(*tx) (again bool, err error)) (again bool, err error) {
+	conn, err := p.db.Conn(ctx)
 	if err != nil {
-		return true, err
+		return true, fmt.Errorf("%w: connect: %w", store.ErrUnavailable, err)
 	}
-	sound := false
-	defer func() { t.give(sound) }()
+	if bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, Deadline)
+		defer cancel()
+	}
+	t := &tx{pool: p, ctx: ctx, conn: conn}
+	defer t.give()
+	return attempt(t)
+}
+
+// alone runs statements each of which is a transaction of its own.
+func (t *tx) alone(run func(sqlstore.Tx) error) (again bool, err error) {
 	err = run(t)
 	if t.failure == nil {
-		sound = true
+		t.sound = true
 		return false, err
 	}
-	switch p.dialect.Classify(t.failure) {
+	switch t.class() {
 	case Conflict:
-		sound = true
-		return true, t.failure
+		t.sound = true
+		return true, unavailable(t.failure)
 	case Refused:
 		return true, unavailable(t.failure)
 	case Lost:
@@ -227,49 +230,48 @@ func (p *Pool) alone(ctx context.Context, run func(sqlstore.Tx) error) (again bo
 		}
 		return true, unavailable(t.failure)
 	}
-	sound = true
+	t.sound = true
 	return false, t.failure
 }
 
 // transact runs a transaction.
-func (p *Pool) transact(ctx context.Context, run func(sqlstore.Tx) error) (again bool, err error) {
-	t, err := p.take(ctx)
-	if err != nil {
-		return true, err
-	}
-	sound := false
-	defer func() { t.give(sound) }()
-	err = t.command(ctx, p.dialect.Begin)
+func (t *tx) transact(run func(sqlstore.Tx) error) (again bool, err error) {
+	err = t.command(t.ctx, t.pool.dialect.Begin)
 	if err == nil {
 		err = run(t)
 	}
 	if err == nil && t.failure == nil {
-		// A commit is not given up because of somebody who stopped waiting for it.
-		patient, cancel := withAtLeast(ctx, commitWithin)
-		defer cancel()
-		if t.command(patient, "COMMIT") == nil {
-			sound = true
-			return false, nil
-		}
-		if p.dialect.Classify(t.failure) == Conflict {
-			sound = t.rollback(ctx)
-			return true, t.failure
-		}
-		return false, unknown(t.failure)
+		return t.commit()
 	}
 	if t.failure == nil {
-		sound = t.rollback(ctx)
+		t.rollback()
 		return false, err
 	}
-	switch p.dialect.Classify(t.failure) {
+	switch t.class() {
 	case Conflict:
-		sound = t.rollback(ctx)
-		return true, t.failure
+		t.rollback()
+		return true, unavailable(t.failure)
 	case Refused, Lost: // closing the connection undoes it
 		return true, unavailable(t.failure)
 	}
-	sound = t.rollback(ctx)
+	t.rollback()
 	return false, t.failure
+}
+
+// commit ends a transaction. It is not given up because of somebody who stopped
+// waiting for it.
+func (t *tx) commit() (again bool, err error) {
+	patient, cancel := withAtLeast(t.ctx, commitWithin)
+	defer cancel()
+	if t.command(patient, "COMMIT") == nil {
+		t.sound = true
+		return false, nil
+	}
+	if t.class() == Conflict {
+		t.rollback()
+		return true, unavailable(t.failure)
+	}
+	return false, unknown(t.failure)
 }
 
 // withAtLeast returns a context with the values and the deadline of ctx, or one that

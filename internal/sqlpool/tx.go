@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -19,26 +18,21 @@ type tx struct {
 	conn    *sql.Conn
 	wrote   bool  // a statement that writes may have been sent
 	failure error // the first error of the database, after which none counts
+	sound   bool  // the connection is as it was
 }
 
 var _ sqlstore.Tx = (*tx)(nil)
 
-// take takes a connection from the pool, waiting until one is free.
-func (p *Pool) take(ctx context.Context) (*tx, error) {
-	conn, err := p.db.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: connect: %w", store.ErrUnavailable, err)
-	}
-	return &tx{pool: p, ctx: ctx, conn: conn}, nil
-}
-
 // give gives the connection back, or closes it if it is not known to be sound.
-func (t *tx) give(sound bool) {
-	if !sound {
+func (t *tx) give() {
+	if !t.sound {
 		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	_ = t.conn.Close() // nothing that was to be kept depends on it any more
 }
+
+// class is what the failure means.
+func (t *tx) class() Class { return t.pool.dialect.Classify(t.failure) }
 
 // command runs statements without arguments.
 func (t *tx) command(ctx context.Context, statements ...string) error {
@@ -50,12 +44,12 @@ func (t *tx) command(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// rollback reports whether everything is undone and the connection as it was.
-func (t *tx) rollback(ctx context.Context) bool {
-	ctx, cancel := withAtLeast(ctx, commitWithin)
+// rollback undoes the transaction. Where it fails, closing the connection does.
+func (t *tx) rollback() {
+	ctx, cancel := withAtLeast(t.ctx, commitWithin)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, "ROLLBACK")
-	return err == nil
+	t.sound = err == nil
 }
 
 func (t *tx) failed(err error) error {

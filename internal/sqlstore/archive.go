@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tuoguan/tuoguan/store"
@@ -86,7 +84,9 @@ func (s *Store) Load(ctx context.Context, records iter.Seq2[store.Record, error]
 
 func (s *Store) load(ctx context.Context, tx Tx, records iter.Seq2[store.Record, error]) error {
 	all := tables()
+	batches := make(map[string]*batch, len(all))
 	for _, t := range all {
+		batches[t.name] = newBatch(t)
 		if t.name == "meta" || t.name == "leases" {
 			query := "DELETE FROM " + t.name
 			if t.where != "" {
@@ -112,12 +112,17 @@ func (s *Store) load(ctx context.Context, tx Tx, records iter.Seq2[store.Record,
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(all, func(t table) bool { return t.name == record.Table })
-		if i < 0 {
+		b := batches[record.Table]
+		if b == nil {
 			return fmt.Errorf("table %q is not known to this version", record.Table)
 		}
-		if err := all[i].insert(tx, record); err != nil {
+		if err := b.add(tx, record); err != nil {
 			return fmt.Errorf("table %s: %w", record.Table, err)
+		}
+	}
+	for _, t := range all {
+		if err := batches[t.name].flush(tx); err != nil {
+			return fmt.Errorf("table %s: %w", t.name, err)
 		}
 	}
 	for _, query := range s.q.AfterLoad {
@@ -126,53 +131,4 @@ func (s *Store) load(ctx context.Context, tx Tx, records iter.Seq2[store.Record,
 		}
 	}
 	return nil
-}
-
-// insert stores a record. Columns that it lacks, for it was dumped by an earlier
-// version, are empty.
-func (t table) insert(tx Tx, record store.Record) error {
-	if len(record.Columns) != len(record.Values) {
-		return fmt.Errorf("%d columns with %d values", len(record.Columns), len(record.Values))
-	}
-	given := make(fields, len(record.Columns))
-	for i, name := range record.Columns {
-		c, ok := t.column(name)
-		if !ok {
-			return fmt.Errorf("column %q is not known to this version", name)
-		}
-		if !c.kind.holds(record.Values[i]) {
-			return fmt.Errorf("column %s holds a value of another kind", name)
-		}
-		if _, twice := given[name]; twice {
-			return fmt.Errorf("column %s is there twice", name)
-		}
-		given[name] = record.Values[i]
-	}
-	for _, name := range t.key {
-		if _, ok := given[name]; !ok {
-			return fmt.Errorf("column %s is missing", name)
-		}
-	}
-	args := make([]any, len(t.columns))
-	for i, c := range t.columns {
-		args[i] = c.kind.zero()
-		if v, ok := given[c.name]; ok {
-			args[i] = v
-		}
-	}
-	_, err := tx.Exec(t.insertQuery(), args...)
-	return err
-}
-
-func (t table) insertQuery() string {
-	var list, marks strings.Builder
-	for i, c := range t.columns {
-		if i > 0 {
-			list.WriteString(", ")
-			marks.WriteString(", ")
-		}
-		list.WriteString(c.name)
-		marks.WriteString("?" + strconv.Itoa(i+1))
-	}
-	return "INSERT INTO " + t.name + " (" + list.String() + ") VALUES (" + marks.String() + ")"
 }

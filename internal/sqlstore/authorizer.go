@@ -92,8 +92,8 @@ func (s *Store) Authorizer(ctx context.Context, a tuoguan.Authorization) (store.
 
 // Authorizers implements [store.Authorizers].
 func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]store.Authorizer, error) {
-	conditions := []string{"(component, authorizer) > (?, ?)"}
-	args := []any{q.After.Component, q.After.Authorizer}
+	after, args := s.after([]string{"component", "authorizer"}, []any{q.After.Component, q.After.Authorizer})
+	conditions := []string{after}
 	where := func(given bool, condition string, values ...any) {
 		if given {
 			conditions = append(conditions, condition)
@@ -122,9 +122,6 @@ func (s *Store) CountAuthorizers(ctx context.Context) ([]store.AuthorizerCount, 
 		}, nil
 	}, s.q.CountAuthorizers)
 }
-
-// errGrantMoved: another grant came between reading the number and writing.
-var errGrantMoved = errors.New("sqlstore: the grant has moved")
 
 // grant is as much of an authorizer as decides what may be written; zero where
 // there is none.
@@ -157,43 +154,41 @@ type savedGrant struct {
 	moved bool
 }
 
-// SaveGrant implements [store.Authorizers].
-func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (store.Authorizer, bool, error) {
-	for {
-		saved, err := s.trySaveGrant(ctx, g)
-		if errors.Is(err, errGrantMoved) {
-			continue
-		}
-		if err != nil {
-			return store.Authorizer{}, false, err
-		}
-		a, err := whole(s.authorizer(saved.row))
-		return a, saved.moved, err
-	}
+// sealedGrant is a grant sealed for its number.
+type sealedGrant struct {
+	number          int64
+	access, refresh []byte
+	history         historyEntry
 }
 
-// trySaveGrant seals the tokens for the grant that would be next, which is only
-// known by reading, and writes them if it still is.
-func (s *Store) trySaveGrant(ctx context.Context, g store.Grant) (savedGrant, error) {
+func (s *Store) sealGrant(g store.Grant, number int64) (sealedGrant, error) {
+	access, errAccess := s.seal(tokenPlace(g.Authorization, "access_token", number), g.Tokens.AccessToken)
+	refresh, errRefresh := s.seal(tokenPlace(g.Authorization, "refresh_token", number), g.Tokens.RefreshToken)
+	history, errHistory := s.sealHistory(store.RefreshToken{
+		Authorization: g.Authorization, Grant: number, Value: g.Tokens.RefreshToken, Source: g.Source, ReceivedAt: g.ObtainedAt,
+	})
+	return sealedGrant{number, access, refresh, history}, errors.Join(errAccess, errRefresh, errHistory)
+}
+
+// SaveGrant implements [store.Authorizers]. The tokens are sealed for the grant that
+// would be next before the transaction begins, and only where another came between
+// once more in the middle of it.
+func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (store.Authorizer, bool, error) {
 	stored, err := readFor(ctx, s, func(tx Tx) (grant, error) { return readGrant(tx, s.q.SelectGrant, g.Authorization) })
 	if err != nil {
-		return savedGrant{}, err
+		return store.Authorizer{}, false, err
 	}
-	next := stored.number + 1
-	access, errAccess := s.seal(tokenPlace(g.Authorization, "access_token", next), g.Tokens.AccessToken)
-	refresh, errRefresh := s.seal(tokenPlace(g.Authorization, "refresh_token", next), g.Tokens.RefreshToken)
-	history, errHistory := s.sealHistory(store.RefreshToken{
-		Authorization: g.Authorization, Grant: next, Value: g.Tokens.RefreshToken, Source: g.Source, ReceivedAt: g.ObtainedAt,
-	})
-	if err := errors.Join(errAccess, errRefresh, errHistory); err != nil {
-		return savedGrant{}, err
+	expected, err := s.sealGrant(g, stored.number+1)
+	if err != nil {
+		return store.Authorizer{}, false, err
 	}
-	return writeFor(ctx, s, 12, func(tx Tx) (savedGrant, error) {
-		moved, err := s.saveGrant(tx, g, next, access, refresh)
+	saved, err := writeFor(ctx, s, 12, func(tx Tx) (savedGrant, error) {
+		sealed := expected
+		moved, err := s.saveGrant(tx, g, &sealed)
 		if err != nil {
 			return savedGrant{}, err
 		}
-		entry := history
+		entry := sealed.history
 		if !moved {
 			entry.Grant--
 		}
@@ -206,10 +201,16 @@ func (s *Store) trySaveGrant(ctx context.Context, g store.Grant) (savedGrant, er
 		r, err := tx.One(s.selectAuthorizer, g.Component, g.Authorizer)
 		return savedGrant{row: r, moved: moved}, err
 	})
+	if err != nil {
+		return store.Authorizer{}, false, err
+	}
+	a, err := whole(s.authorizer(saved.row))
+	return a, saved.moved, err
 }
 
 // saveGrant moves the authorizer to its next grant, unless what is stored is newer.
-func (s *Store) saveGrant(tx Tx, g store.Grant, next int64, access, refresh []byte) (moved bool, err error) {
+// The grant is sealed anew if that is not the one it was sealed for.
+func (s *Store) saveGrant(tx Tx, g store.Grant, sealed *sealedGrant) (moved bool, err error) {
 	var code store.Exchange
 	switch r, err := tx.One(s.q.LockExchange, g.Component, g.CodeHash); {
 	case err == nil:
@@ -221,21 +222,32 @@ func (s *Store) saveGrant(tx Tx, g store.Grant, next int64, access, refresh []by
 	if err != nil {
 		return false, err
 	}
+	if next := stored.number + 1; sealed.number != next {
+		if *sealed, err = s.sealGrant(g, next); err != nil {
+			return false, err
+		}
+	}
 	isNew := stored.number == 0
-	switch {
-	case stored.number+1 != next:
-		return false, errGrantMoved
-	case !isNew && code.State == store.ExchangeDone:
+	if !isNew && code.State == store.ExchangeDone {
 		return false, nil
 	}
 	if g.AuthorizedAt.IsZero() {
 		g.AuthorizedAt = code.AuthorizedAt
 	}
 	newest := latest(stored.authorizedAt, stored.revokedAt)
+	if !g.AuthorizedAt.IsZero() && newest.After(g.AuthorizedAt) {
+		return false, nil
+	}
+	if used, err := s.superseded(tx, g, stored, sealed.history.hash); err != nil {
+		return false, err
+	} else if used {
+		if g.AuthorizedAt.After(stored.authorizedAt) {
+			_, err = tx.Exec(s.q.SaveAuthorizedAt, g.Component, g.Authorizer, g.AuthorizedAt, s.shift())
+		}
+		return false, err
+	}
 	if g.AuthorizedAt.IsZero() {
 		g.AuthorizedAt = latest(g.ObtainedAt.Truncate(time.Second), newest)
-	} else if newest.After(g.AuthorizedAt) {
-		return false, nil
 	}
 
 	state, revokedAt := tuoguan.StateActive, time.Time{}
@@ -245,10 +257,10 @@ func (s *Store) saveGrant(tx Tx, g store.Grant, next int64, access, refresh []by
 	}
 	if isNew {
 		_, err = tx.Exec(s.q.InsertGrant, g.Component, g.Authorizer, state, g.AuthorizedAt, revokedAt, g.Reference, g.FuncInfo,
-			access, refresh, g.Tokens.ExpiresAt, g.ObtainedAt, g.RefreshAt, s.shift())
+			sealed.access, sealed.refresh, g.Tokens.ExpiresAt, g.ObtainedAt, g.RefreshAt, s.shift())
 	} else {
-		_, err = tx.Exec(s.q.UpdateGrant, g.Component, g.Authorizer, next, state, g.AuthorizedAt, revokedAt, g.Reference, g.FuncInfo,
-			access, refresh, g.Tokens.ExpiresAt, g.ObtainedAt, g.RefreshAt, s.shift())
+		_, err = tx.Exec(s.q.UpdateGrant, g.Component, g.Authorizer, sealed.number, state, g.AuthorizedAt, revokedAt, g.Reference, g.FuncInfo,
+			sealed.access, sealed.refresh, g.Tokens.ExpiresAt, g.ObtainedAt, g.RefreshAt, s.shift())
 	}
 	if err != nil {
 		return false, err
@@ -258,6 +270,40 @@ func (s *Store) saveGrant(tx Tx, g store.Grant, next int64, access, refresh []by
 	}
 	_, err = tx.Exec(s.q.UseLink, g.Link, g.ObtainedAt, g.Authorizer)
 	return true, err
+}
+
+// superseded reports whether the token set in force came from the one of g, or is
+// the same and younger. Hash is that of g's refresh token.
+func (s *Store) superseded(tx Tx, g store.Grant, stored grant, hash string) (bool, error) {
+	if stored.number == 0 || stored.state == tuoguan.StateRevoked || g.Tokens.RefreshToken.IsZero() {
+		return false, nil
+	}
+	r, err := tx.One(s.selectAuthorizer, g.Component, g.Authorizer)
+	if err != nil {
+		return false, err
+	}
+	a, err := s.authorizer(r)
+	if err != nil {
+		return false, nil //nolint:nilerr // what does not open is no better than what is offered
+	}
+	if a.Tokens.RefreshToken.Equal(g.Tokens.RefreshToken) {
+		return a.ObtainedAt.After(kept(g.ObtainedAt)), nil
+	}
+	rows, err := tx.Query(s.q.SelectRefreshTokens, g.Component, g.Authorizer) // newest first
+	if err != nil {
+		return false, err
+	}
+	current, passed := hashOf(a.Tokens.RefreshToken), false
+	for _, r := range rows {
+		_, _ = authorization(&r), r.Int64() // the grant
+		switch r.Text() {
+		case current:
+			passed = true
+		case hash:
+			return passed, nil
+		}
+	}
+	return false, nil
 }
 
 func latest(instants ...time.Time) (last time.Time) {
@@ -307,6 +353,11 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 		}
 	}
 	return writeFor(ctx, s, 4, func(tx Tx) (bool, error) {
+		// The history first: where many save for one authorizer, they wait for each other
+		// from the next statement on.
+		if _, err := s.addHistory(tx, history); err != nil {
+			return false, err
+		}
 		changed, err := tx.Exec(s.q.SaveTokens, w.Component, w.Authorizer, w.Grant, w.Epoch, access, refresh,
 			w.Tokens.ExpiresAt, w.ObtainedAt, w.RefreshAt, s.shift())
 		if err != nil {
@@ -320,9 +371,6 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 			}
 			moved = stored.number == w.Grant && stored.state != tuoguan.StateRevoked && // saved before
 				stored.epoch == w.Epoch && stored.obtainedAt.Equal(kept(w.ObtainedAt))
-		}
-		if _, err := s.addHistory(tx, history); err != nil {
-			return false, err
 		}
 		_, err = s.release(tx, w.Release)
 		return moved, err
@@ -358,9 +406,14 @@ func historyPlace(a tuoguan.Authorization, hash string) store.Place {
 	return store.Place{Component: a.Component, Authorizer: a.Authorizer, Field: "refresh_token_history", Row: hash}
 }
 
+// hashOf finds a refresh token in the history.
+func hashOf(value tuoguan.Secret) string {
+	sum := sha256.Sum256([]byte(value.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
 func (s *Store) sealHistory(t store.RefreshToken) (historyEntry, error) {
-	sum := sha256.Sum256([]byte(t.Value.Reveal()))
-	e := historyEntry{RefreshToken: t, hash: hex.EncodeToString(sum[:])}
+	e := historyEntry{RefreshToken: t, hash: hashOf(t.Value)}
 	var err error
 	e.sealed, err = s.seal(historyPlace(t.Authorization, e.hash), t.Value)
 	return e, err

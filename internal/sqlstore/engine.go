@@ -33,7 +33,8 @@ type Engine interface {
 	// Steps is how many statements may write: one alone needs no transaction around it
 	// that could be rolled back to where it began.
 	Write(ctx context.Context, steps int, run func(Tx) error) error
-	// Read runs queries, each of which may see another state of the database.
+	// Read runs queries, each of which may see another state of the database. Run may be
+	// called again, from the beginning, where an answer was lost.
 	Read(ctx context.Context, run func(Tx) error) error
 	// Snapshot runs queries that all see the database as of one instant. It may take
 	// long and must not keep others from their work.

@@ -15,6 +15,10 @@ package sqlstore
 type Queries struct {
 	Now string // (shift): the store's clock
 
+	// SpellOutOrder is set where (a, b) > (x, y) does not go by an index on a and b, but
+	// (a > x OR a = x AND b > y) does.
+	SpellOutOrder bool
+
 	SelectSetting string // (name): value, version
 	InsertSetting string // (name, value), of version 1; gives way
 	UpdateSetting string // (name, value, version): only this version, which goes up by one
@@ -95,6 +99,7 @@ type Queries struct {
 	LockExchange        string // the same
 	SelectDueExchanges  string // (at, limit): the same columns; those pending with due_at <= at, ordered by (due_at, component, code_hash)
 	InsertExchange      string // (the columns of SelectExchange); gives way
+	SaveAuthorizedAt    string // (component, authorizer, authorized_at, shift): authorized_at and updated_at
 	InheritAuthorizedAt string // (component, code_hash, authorized_at, shift): authorized_at and updated_at of the authorizer to which the exchange led, only where that is done, has no authorized_at, and its grant is current
 	CompleteExchange    string // (component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at, expires_at): each only where it is missing, the code only while it is pending
 	UpdateExchange      string // (component, code_hash, state, grant_no, attempts, due_at, problem, authorizer, finished_at): only where it is not done; an empty authorizer leaves what is there; the code ends unless the new state is pending

@@ -87,12 +87,12 @@ func (s *Store) Reseal(ctx context.Context, after string, n int) (store.Resealed
 // page reads rows after a key, or from the first one: what places are made of, and
 // the sealed values.
 func (t table) page(ctx context.Context, s *Store, after []any, n int) ([]fields, error) {
-	condition := ""
+	condition, args := "", []any(nil)
 	if len(after) > 0 {
-		marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.key)), ", ")
-		condition = " WHERE (" + strings.Join(t.key, ", ") + ") > (" + marks + ")"
+		condition, args = s.after(t.key, after)
+		condition = " WHERE " + condition
 	}
-	return t.rows(ctx, s, condition+" ORDER BY "+strings.Join(t.key, ", ")+" LIMIT ?", append(after, n)...)
+	return t.rows(ctx, s, condition+" ORDER BY "+strings.Join(t.key, ", ")+" LIMIT ?", append(args, n)...)
 }
 
 // again reads a row once more; nothing if it is gone.

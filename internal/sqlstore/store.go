@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
@@ -155,6 +156,17 @@ func readAll[T any](ctx context.Context, s *Store, decode func(Row) (T, error), 
 		all = append(all, record)
 	}
 	return all, errors.Join(errs...)
+}
+
+// after is the condition that columns of an index come after a key, with its arguments.
+func (s *Store) after(columns []string, key []any) (condition string, args []any) {
+	if !s.q.SpellOutOrder || len(columns) == 1 {
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
+		return "(" + strings.Join(columns, ", ") + ") > (" + marks + ")", key
+	}
+	rest, argsOfRest := s.after(columns[1:], key[1:])
+	first := columns[0]
+	return "(" + first + " > ? OR " + first + " = ? AND " + rest + ")", append([]any{key[0], key[0]}, argsOfRest...)
 }
 
 // limit returns how many records to list.

@@ -137,7 +137,13 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 		g.AuthorizedAt = kept(g.AuthorizedAt)
 		before := latest(a.AuthorizedAt, a.RevokedAt)
 		done := known && e != nil && e.State == store.ExchangeDone
-		if moved = !done && (g.AuthorizedAt.IsZero() || !before.After(g.AuthorizedAt)); moved {
+		newer := g.AuthorizedAt.IsZero() || !before.After(g.AuthorizedAt)
+		used := known && a.State != tuoguan.StateRevoked && s.superseded(a, g)
+		if used && newer && !done && g.AuthorizedAt.After(a.AuthorizedAt) {
+			a.AuthorizedAt = g.AuthorizedAt
+			s.changed(a)
+		}
+		if moved = !done && newer && !used; moved {
 			if !known {
 				a.CreatedAt = kept(s.clock.Now())
 				s.authorizers[g.Authorization] = a
@@ -166,6 +172,19 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 		return nil
 	})
 	return stored, moved, err
+}
+
+// superseded reports whether the token set in force came from the one of g, or is
+// the same and younger.
+func (s *Store) superseded(a *authorizer, g store.Grant) bool {
+	if a.Tokens.RefreshToken.Equal(g.Tokens.RefreshToken) {
+		return !g.Tokens.RefreshToken.IsZero() && a.ObtainedAt.After(kept(g.ObtainedAt))
+	}
+	at := func(value tuoguan.Secret) int {
+		return slices.IndexFunc(s.history[g.Authorization], func(t store.RefreshToken) bool { return t.Value.Equal(value) })
+	}
+	came := at(g.Tokens.RefreshToken)
+	return came >= 0 && came < at(a.Tokens.RefreshToken)
 }
 
 // grant begins a new grant.

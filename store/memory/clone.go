@@ -44,6 +44,6 @@ func (s *Store) Clone() *Store {
 	c.lastPush = s.lastPush
 	maps.Copy(c.leases, s.leases)
 	maps.Copy(c.settings, s.settings)
-	c.notes = slices.Clone(s.notes)
+	c.notes, c.notesFrom = slices.Clone(s.notes), s.notesFrom
 	return c
 }

@@ -55,6 +55,8 @@ type Store struct {
 
 	settings map[string]setting
 	notes    []note // oldest first
+	// notesFrom is since when they are complete.
+	notesFrom time.Time
 }
 
 var _ store.Store = (*Store)(nil)

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,8 +11,9 @@ import (
 	"github.com/tuoguan/tuoguan/store"
 )
 
-// notesKept is how long a change is told.
-const notesKept = time.Minute
+// notesKept is how long changes are remembered. Whoever asks for older ones is told
+// everything.
+const notesKept = 10 * time.Minute
 
 type setting struct {
 	value   []byte
@@ -53,7 +55,8 @@ func (s *Store) PutSetting(ctx context.Context, name string, value []byte, versi
 func (s *Store) note(owner tuoguan.TokenOwner) {
 	now := s.clock.Now()
 	if len(s.notes) > 0 && now.Sub(s.notes[0].at) > 2*notesKept {
-		s.notes = slices.Clone(s.notes[s.notesSince(now.Add(-notesKept)):])
+		s.notesFrom = now.Add(-notesKept)
+		s.notes = slices.Clone(s.notes[s.notesSince(s.notesFrom):])
 	}
 	s.notes = append(s.notes, note{owner, now})
 }
@@ -63,6 +66,17 @@ func (s *Store) notesSince(at time.Time) int {
 	return first
 }
 
+// everything is a note of whatever there is.
+func (s *Store) everything() (all []note) {
+	for _, id := range slices.Sorted(maps.Keys(s.components)) {
+		all = append(all, note{owner: tuoguan.ComponentToken(id)})
+	}
+	for _, id := range s.order {
+		all = append(all, note{owner: tuoguan.AuthorizerToken(id.Component, id.Authorizer)})
+	}
+	return all
+}
+
 // Changes implements [store.Store].
 func (s *Store) Changes(ctx context.Context, since time.Time) (c store.Changes, err error) {
 	err = s.read(ctx, func() error {
@@ -70,8 +84,12 @@ func (s *Store) Changes(ctx context.Context, since time.Time) (c store.Changes, 
 		if since.IsZero() {
 			return nil
 		}
+		notes := s.notes[s.notesSince(since):]
+		if since.Before(s.notesFrom) {
+			notes = s.everything()
+		}
 		seen := make(map[tuoguan.TokenOwner]bool)
-		for _, n := range s.notes[s.notesSince(since):] {
+		for _, n := range notes {
 			if seen[n.owner] {
 				continue
 			}

@@ -96,6 +96,7 @@ func subject() pooltest.Subject {
 		Pending: func(ctx context.Context, url string) ([]string, error) {
 			return mysql.Pending(ctx, config(url))
 		},
+		Pool:   mysql.OpenPool,
 		Commit: "\x03COMMIT",
 		Exec:   exec,
 	}

@@ -43,6 +43,8 @@ func queries(f flavor) sqlstore.Queries {
 		pushes = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
 	)
 	return sqlstore.Queries{
+		SpellOutOrder: true,
+
 		Now: `SELECT ` + now + ` + ?1`,
 
 		SelectSetting: `SELECT value, version FROM meta WHERE name = ?1`,
@@ -145,6 +147,8 @@ func queries(f flavor) sqlstore.Queries {
 		InsertExchange: `INSERT INTO exchanges (component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at,
 				expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at)
 			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM exchanges WHERE component = ?1 AND code_hash = ?2)`,
+		SaveAuthorizedAt: `UPDATE authorizers SET authorized_at = ?3, updated_at = ` + now + ` + ?4
+			WHERE component = ?1 AND authorizer = ?2`,
 		InheritAuthorizedAt: `UPDATE authorizers a JOIN exchanges e
 				ON a.component = e.component AND a.authorizer = e.authorizer AND a.grant_no = e.grant_no
 			SET a.authorized_at = ?3, a.updated_at = ` + now + ` + ?4
@@ -203,9 +207,10 @@ func queries(f flavor) sqlstore.Queries {
 
 		OldPushes:  `SELECT id FROM pushes WHERE received_at < ?1 ORDER BY received_at LIMIT ?2`,
 		DeletePush: `DELETE FROM pushes WHERE id = ?1 AND received_at < ?2`,
-		OldRefreshTokens: `SELECT id FROM refresh_tokens r WHERE received_at < ?1 AND grant_no < (
-				SELECT grant_no FROM authorizers a WHERE a.component = r.component AND a.authorizer = r.authorizer)
-			ORDER BY received_at LIMIT ?2`,
+		// By way of those who authorized more than once, who are few.
+		OldRefreshTokens: `SELECT r.id FROM authorizers a
+			JOIN refresh_tokens r ON r.component = a.component AND r.authorizer = a.authorizer AND r.grant_no < a.grant_no
+			WHERE a.grant_no > 1 AND r.received_at < ?1 LIMIT ?2`,
 		DeleteOldRefreshToken: `DELETE FROM refresh_tokens WHERE id = ?1 AND received_at < ?2`,
 		OldExchanges:          `SELECT component, code_hash FROM exchanges WHERE finished_at > 0 AND finished_at < ?1 LIMIT ?2`,
 		DeleteExchange: `DELETE FROM exchanges

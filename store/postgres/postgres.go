@@ -85,10 +85,7 @@ func (c Config) validate() error {
 }
 
 // Store is a store in a PostgreSQL database. Make it with [Open].
-type Store struct {
-	*sqlstore.Store
-	pool *sqlpool.Pool
-}
+type Store struct{ *sqlstore.Store }
 
 var (
 	_ store.Store   = (*Store)(nil)
@@ -116,23 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: open: %w", err), pool.Close())
 	}
-	return &Store{s, pool}, nil
-}
-
-// Binding returns what a copy of the database does not share: the numbers of the
-// cluster and of the database in it. A restart and a failover keep both; a dump that
-// is restored gets another. A cluster that was restored from a copy of its files has
-// the same as the one that was copied, so that copy is not found out.
-func (s *Store) Binding(ctx context.Context) (binding string, err error) {
-	err = s.pool.Read(ctx, func(tx sqlstore.Tx) error {
-		r, err := tx.One(`SELECT system_identifier || '/' || oid FROM pg_control_system(), pg_database
-			WHERE datname = current_database()`)
-		if err == nil {
-			binding = r.Text()
-		}
-		return err
-	})
-	return binding, err
+	return &Store{s}, nil
 }
 
 // Migrate checks the server as Open does and brings the database up to date. Keys
@@ -219,13 +200,19 @@ func pooled(conn *pgx.ConnConfig) bool {
 	return conn.DefaultQueryExecMode == pgx.QueryExecModeExec || conn.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol
 }
 
-// settings are in force during every transaction.
+// settings are in force during every transaction. Every query that comes often has an
+// index to go by. Without statistics yet, as after a restore, the planner would rather
+// read whole tables for some.
 func settings() [][2]string {
 	deadline := strconv.FormatInt(sqlpool.Deadline.Milliseconds(), 10)
 	return [][2]string{
 		{"synchronous_commit", "on"},
 		{"statement_timeout", deadline},
 		{"idle_in_transaction_session_timeout", deadline},
+		{"enable_seqscan", "off"},
+		// What is read in vain counts as very dear then, and the dear is compiled first,
+		// which takes a hundred times as long as any of ours.
+		{"jit", "off"},
 	}
 }
 

@@ -95,6 +95,7 @@ func subject() pooltest.Subject {
 		Pending: func(ctx context.Context, url string) ([]string, error) {
 			return postgres.Pending(ctx, config(url))
 		},
+		Pool:   postgres.OpenPool,
 		Commit: "COMMIT\x00",
 		Exec:   exec,
 	}
@@ -231,9 +232,7 @@ func TestBinding(t *testing.T) {
 	t.Parallel()
 	url := servicetest.Postgres(t)
 	binding := func(url string) string {
-		s := open(t, config(url))
-		defer s.Close()
-		b, err := s.Binding(t.Context())
+		b, err := postgres.Binding(t.Context(), config(url))
 		if err != nil || b == "" {
 			t.Errorf("binding %q, %v", b, err)
 		}

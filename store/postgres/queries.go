@@ -161,6 +161,8 @@ func queries() sqlstore.Queries {
 		InsertExchange: `INSERT INTO exchanges (component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at,
 				expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING`,
+		SaveAuthorizedAt: `UPDATE authorizers SET authorized_at = ?3, updated_at = ` + now + ` + ?4::bigint
+			WHERE component = ?1 AND authorizer = ?2`,
 		InheritAuthorizedAt: `UPDATE authorizers SET authorized_at = ?3, updated_at = ` + now + ` + ?4::bigint
 			FROM exchanges e
 			WHERE e.component = ?1 AND e.code_hash = ?2 AND e.state = 'done' AND e.authorized_at = 0
@@ -219,9 +221,10 @@ func queries() sqlstore.Queries {
 
 		OldPushes:  `SELECT id FROM pushes WHERE received_at < ?1 ORDER BY received_at LIMIT ?2`,
 		DeletePush: `DELETE FROM pushes WHERE id = ?1 AND received_at < ?2`,
-		OldRefreshTokens: `SELECT id FROM refresh_tokens r WHERE received_at < ?1 AND grant_no < (
-				SELECT grant_no FROM authorizers a WHERE a.component = r.component AND a.authorizer = r.authorizer)
-			ORDER BY received_at LIMIT ?2`,
+		// By way of those who authorized more than once, who are few.
+		OldRefreshTokens: `SELECT r.id FROM authorizers a
+			JOIN refresh_tokens r ON r.component = a.component AND r.authorizer = a.authorizer AND r.grant_no < a.grant_no
+			WHERE a.grant_no > 1 AND r.received_at < ?1 LIMIT ?2`,
 		DeleteOldRefreshToken: `DELETE FROM refresh_tokens WHERE id = ?1 AND received_at < ?2`,
 		OldExchanges:          `SELECT component, code_hash FROM exchanges WHERE finished_at > 0 AND finished_at < ?1 LIMIT ?2`,
 		DeleteExchange: `DELETE FROM exchanges

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"modernc.org/sqlite"
 
@@ -61,6 +62,17 @@ func (c *conn) prepare(query string) (stmt, error) {
 	}
 	c.stmts[query] = s
 	return s, nil
+}
+
+// pragma sets something on the connection. Some take effect when they are prepared,
+// so they are every time.
+func (c *conn) pragma(name string, value int) error {
+	s, err := c.raw.Prepare("PRAGMA " + name + " = " + strconv.Itoa(value))
+	if err != nil {
+		return err
+	}
+	_, err = s.(stmt).ExecContext(context.Background(), nil)
+	return errors.Join(err, s.Close())
 }
 
 // exec runs a statement that returns no rows.

@@ -132,6 +132,7 @@ func queries() sqlstore.Queries {
 		InsertExchange: `INSERT INTO exchanges (component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at,
 		expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		SaveAuthorizedAt: `UPDATE authorizers SET authorized_at = ?3, updated_at = ?4 WHERE component = ?1 AND authorizer = ?2`,
 		InheritAuthorizedAt: `UPDATE authorizers SET authorized_at = ?3, updated_at = ?4
 		FROM exchanges e
 		WHERE e.component = ?1 AND e.code_hash = ?2 AND e.state = 'done' AND e.authorized_at = 0

@@ -46,6 +46,7 @@ const (
 	// The caches are small on purpose: the kernel caches the file as well.
 	writerCacheKiB = 4000
 	readerCacheKiB = 1000
+	loadCacheKiB   = 256_000
 	// busyMillis is how long a statement waits for a lock that another program has.
 	busyMillis = 2000
 )

@@ -31,6 +31,8 @@ const (
 	checkpointPages = 2048
 	// checkpointEvery is after how many commits the length of the log is looked at.
 	checkpointEvery = 8
+	// manySteps is from how many steps on an operation gets a large cache.
+	manySteps = 1000
 	// restartPages is how long the log may become before writers wait a little for
 	// readers that keep it from beginning anew.
 	restartPages = 16 * checkpointPages
@@ -268,6 +270,14 @@ func probing(batch []*op) bool {
 // run runs one operation within the transaction. Ruin is an error that concerns
 // all of it.
 func (w *writer) run(o *op) (err, ruin error) {
+	if o.steps >= manySteps {
+		// Rows come in the order of one index only. Pages of the others that do not stay
+		// in memory would be written once for nearly every row.
+		if err := w.conn.pragma("cache_size", -loadCacheKiB); err != nil {
+			return nil, err
+		}
+		defer func() { ruin = errors.Join(ruin, w.conn.pragma("cache_size", -writerCacheKiB)) }()
+	}
 	if o.steps < 2 {
 		err = o.run(w.conn)
 		return err, ruinous(err)

@@ -19,7 +19,7 @@ func testSavedAgain(t *testing.T, s *suite) {
 		{name: "it tells the same", moved: true},
 		{name: "by another", again: func(w *store.TokenWrite) { w.ObtainedAt = w.ObtainedAt.Add(time.Millisecond) }},
 		{name: "after a revocation", then: func(e *env) { must[bool](e)(e.Revoke(e.ctx, id1, at(3*time.Hour))) }},
-		{name: "after another grant", then: func(e *env) { e.grant(later(time.Hour, "2")) }},
+		{name: "after another grant", then: func(e *env) { e.grant(later(3*time.Hour, "new")) }},
 		{name: "after the next refresh", then: func(e *env) {
 			w := fullTokenWrite()
 			w.Epoch, w.Tokens.RefreshToken = 6, secret("refresh 3")
@@ -204,4 +204,55 @@ func testTakenBack(t *testing.T, s *suite) {
 			e.t.Errorf("moved %v, state %s, revoked at %v, due at %v", moved, a.State, a.RevokedAt, a.RefreshAt)
 		}
 	})
+}
+
+// testUsedSince has a grant come when its refresh token has been used already: as
+// when WeChat's list told it before the exchange of the code was stored.
+func testUsedSince(t *testing.T, s *suite) {
+	for _, tt := range []struct {
+		name    string
+		then    func(*env)
+		g       store.Grant
+		moved   bool
+		renewed bool // AuthorizedAt is that of the grant
+	}{
+		{name: "the one before the one in force", g: grantOf("refresh 1", 3*time.Hour), renewed: true},
+		{name: "the one in force, obtained before", g: grantOf("refresh 2", time.Hour), renewed: true},
+		{name: "the one in force, obtained since", g: grantOf("refresh 2", 3*time.Hour), moved: true, renewed: true},
+		{name: "a new one", g: grantOf("refresh 3", 3*time.Hour), moved: true, renewed: true},
+		{name: "a candidate found since", g: grantOf("refresh 3", 3*time.Hour), moved: true, renewed: true, then: func(e *env) {
+			must[bool](e)(e.AppendRefreshToken(e.ctx, store.RefreshToken{
+				Authorization: id1, Grant: 1, Value: secret("refresh 3"), Source: store.FromList, ReceivedAt: at(150 * time.Minute),
+			}))
+		}},
+		{name: "of one that was revoked", g: grantOf("refresh 1", 3*time.Hour), moved: true, renewed: true, then: func(e *env) {
+			must[bool](e)(e.Revoke(e.ctx, id1, at(2*time.Minute)))
+		}},
+	} {
+		s.run(t, tt.name, func(e *env) {
+			e.grant(fullGrant())
+			must[bool](e)(e.SaveTokens(e.ctx, fullTokenWrite()))
+			if tt.then != nil {
+				tt.then(e)
+			}
+			before := e.authorizer(id1)
+			after, moved := e.grant(tt.g)
+			if moved != tt.moved {
+				e.t.Errorf("moved is %v", moved)
+			}
+			if !moved && (after.Grant != before.Grant || !after.Tokens.RefreshToken.Equal(before.Tokens.RefreshToken) || after.Epoch != before.Epoch) {
+				e.t.Errorf("the token set moved: %+v", after)
+			}
+			if got := after.AuthorizedAt.Equal(tt.g.AuthorizedAt); got != tt.renewed {
+				e.t.Errorf("AuthorizedAt is %v", after.AuthorizedAt)
+			}
+		})
+	}
+}
+
+// grantOf is a grant given five minutes later, by a code of its own.
+func grantOf(refreshToken string, obtained time.Duration) store.Grant {
+	g := later(5*time.Minute, "5")
+	g.Tokens.RefreshToken, g.ObtainedAt = secret("%s", refreshToken), at(obtained)
+	return g
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 		"profiles":      testProfiles,
 		"lists":         testAuthorizerLists,
 		"same again":    testSavedAgain,
+		"used since":    testUsedSince,
 		"due":           testDue,
 		"exchanges":     testExchanges,
 		"taken back":    testTakenBack,

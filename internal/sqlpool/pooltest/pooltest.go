@@ -18,6 +18,7 @@ import (
 	"github.com/tuoguan/tuoguan/internal/services/servicetest"
 	"github.com/tuoguan/tuoguan/internal/sqlkit"
 	"github.com/tuoguan/tuoguan/internal/sqlpool"
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -31,6 +32,8 @@ type Subject struct {
 	Open func(ctx context.Context, url string) (store.Store, error)
 	// Pending names the migrations that Open would run.
 	Pending func(ctx context.Context, url string) ([]string, error)
+	// Pool opens the pool that a store works on, once a store has made the tables.
+	Pool func(ctx context.Context, url string) (*sqlpool.Pool, error)
 	// Commit is what is sent to commit a transaction, and nothing else.
 	Commit string
 	// Exec runs a statement on a database, aside from any store.
@@ -43,6 +46,7 @@ func Run(t *testing.T, s Subject) {
 		"connection lost":     testConnectionLost,
 		"server restarted":    testServerRestarted,
 		"network frozen":      testNetworkFrozen,
+		"process that stands": testProcessThatStands,
 		"opened at once":      testOpenedAtOnce,
 		"newer format":        testNewerFormat,
 		"pending":             testPending,
@@ -279,8 +283,8 @@ func testServerRestarted(t *testing.T, s Subject) {
 	t.Logf("%d writes were acknowledged", len(acknowledged))
 }
 
-// testNetworkFrozen lets nothing pass for a while: callers are told within the
-// deadline of a transaction, and everything goes on afterwards.
+// testNetworkFrozen lets nothing pass for a while: callers are told before
+// long, and everything goes on afterwards.
 func testNetworkFrozen(t *testing.T, s Subject) {
 	address, proxy := through(t, s.Database(t))
 	opened := s.open(t, address)
@@ -294,7 +298,7 @@ func testNetworkFrozen(t *testing.T, s Subject) {
 			if err := put(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("got %v", err)
 			}
-			if took := time.Since(begun); took > sqlpool.Deadline+3*time.Second {
+			if took := time.Since(begun); took > sqlpool.Patience+3*time.Second {
 				t.Errorf("told after %v", took)
 			}
 		})
@@ -307,6 +311,57 @@ func testNetworkFrozen(t *testing.T, s Subject) {
 	all.Wait()
 	proxy.Heal()
 	must(t, put(t.Context()))
+}
+
+// testProcessThatStands leaves a transaction open with a row locked, as a process does
+// that stands still. Others get at the row before long, and nothing of it happens.
+func testProcessThatStands(t *testing.T, s Subject) {
+	database := s.Database(t)
+	opened := s.open(t, database)
+	must(t, opened.PutSetting(t.Context(), "contended", []byte("0"), 0))
+	address, proxy := through(t, database)
+	pool, err := s.Pool(t.Context(), address)
+	must(t, err)
+	defer func() { must(t, pool.Close()) }()
+	locked, healed := make(chan struct{}), make(chan struct{})
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() {
+		once := sync.OnceFunc(func() {
+			proxy.Freeze()
+			close(locked)
+			<-healed
+		})
+		err := pool.Write(t.Context(), 2, func(tx sqlstore.Tx) error {
+			if _, err := tx.Exec("UPDATE meta SET value = ?1 WHERE name = 'contended' AND version = 1", []byte("1")); err != nil {
+				return err
+			}
+			once()
+			return nil
+		})
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("who stood still got %v", err)
+		}
+	})
+	<-locked
+	begun := time.Now()
+	for {
+		err := opened.PutSetting(t.Context(), "contended", []byte("2"), 1)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrUnavailable) || time.Since(begun) > 3*sqlpool.Deadline {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+			break
+		}
+	}
+	t.Logf("the row was free after %v", time.Since(begun))
+	proxy.Heal()
+	close(healed)
+	work.Wait()
+	if value, _, err := opened.Setting(t.Context(), "contended"); err != nil || string(value) != "2" {
+		t.Errorf("the setting is %q, %v", value, err)
+	}
 }
 
 // testOpenedAtOnce has many processes start on an empty database.
@@ -402,7 +457,7 @@ func testNobodyThere(t *testing.T, s Subject) {
 	if _, err := opened.Components(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("read: %v", err)
 	}
-	if took := time.Since(begun); took > sqlpool.Deadline {
+	if took := time.Since(begun); took > 2*sqlpool.Patience {
 		t.Errorf("told after %v", took)
 	}
 	if _, err := s.Open(t.Context(), address); err == nil {

@@ -88,9 +88,10 @@ CREATE TABLE authorizers (
 
     UNIQUE (component, authorizer),
     INDEX authorizers_authorizer (authorizer),
-    INDEX authorizers_state (component, state),
+    INDEX authorizers_state (state, component),
     INDEX authorizers_due (refresh_at, component, authorizer),
     INDEX authorizers_profile_due (profile_due, component, authorizer),
+    INDEX authorizers_again (grant_no),
     INDEX authorizers_changed (updated_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
@@ -111,8 +112,7 @@ CREATE TABLE refresh_tokens (
     value       BLOB NOT NULL,
     source      VARCHAR(191) NOT NULL,
     received_at BIGINT NOT NULL,
-    UNIQUE (component, authorizer, value_hash),
-    INDEX refresh_tokens_received (received_at)
+    UNIQUE (component, authorizer, value_hash)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE exchanges (

@@ -87,11 +87,14 @@ CREATE TABLE authorizers (
     UNIQUE (component, authorizer)
 ) WITH (fillfactor = 80);
 CREATE INDEX authorizers_authorizer ON authorizers (authorizer);
-CREATE INDEX authorizers_state ON authorizers (component, state);
+-- Not by component first: before there are statistics the planner would take it for
+-- as good as the key.
+CREATE INDEX authorizers_state ON authorizers (state, component);
 CREATE INDEX authorizers_due ON authorizers (refresh_at, component, authorizer)
     WHERE refresh_at > 0;
 CREATE INDEX authorizers_profile_due ON authorizers (component, authorizer)
     WHERE state = 'active' AND profile_grant < grant_no;
+CREATE INDEX authorizers_again ON authorizers (component, authorizer) WHERE grant_no > 1;
 CREATE INDEX authorizers_changed ON authorizers (updated_at);
 
 CREATE TABLE authorizer_permission_sets (
@@ -113,7 +116,6 @@ CREATE TABLE refresh_tokens (
     received_at BIGINT NOT NULL,
     UNIQUE (component, authorizer, value_hash)
 );
-CREATE INDEX refresh_tokens_received ON refresh_tokens (received_at);
 
 CREATE TABLE exchanges (
     component     TEXT COLLATE "C" NOT NULL,

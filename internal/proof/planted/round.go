@@ -1,0 +1,70 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tuoguan/tuoguan/internal/proof"
+	"github.com/tuoguan/tuoguan/internal/proof/checker"
+	"github.com/tuoguan/tuoguan/simulator"
+)
+
+// rounds of the proof, as short as they can be and still find what they have to. The
+// platform forgives nothing.
+func rounds() map[string]proof.Round {
+	round := func(life time.Duration, cycles int, blow proof.Blow) proof.Round {
+		return proof.Round{
+			Name: string(blow), Seed: 1, Store: proof.SQLite, Replicas: 1, Rotation: simulator.RotateStrict, List: simulator.ListEmpty,
+			Blows: []proof.Blow{blow}, Cycles: cycles, MinLife: 5 * time.Millisecond, Life: life,
+			Forced: 0.5, Change: 100 * time.Millisecond, Calm: time.Second,
+		}
+	}
+	return map[string]proof.Round{
+		"kill":  round(60*time.Millisecond, 60, proof.Kill),
+		"power": round(150*time.Millisecond, 30, proof.Power),
+	}
+}
+
+var errViolated = errors.New("the round has found violations")
+
+// goThrough does a round with a server and prints what it found, in the words of
+// package testing.
+func (g *garden) goThrough(ctx context.Context, name, server string) ([]byte, error) {
+	round, known := rounds()[name]
+	if !known {
+		return nil, fmt.Errorf("there is no round %q", name)
+	}
+	var out bytes.Buffer
+	if err := round.Available(ctx); err != nil {
+		_, _ = fmt.Fprintf(&out, "--- SKIP: %s: %v\n", name, err)
+		return out.Bytes(), nil
+	}
+	dir, err := os.MkdirTemp(g.dir, "round")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	_, _ = fmt.Fprintf(&out, "seed %d\n", round.Seed)
+	outcome, err := proof.Run(ctx, proof.Config{
+		ServerBinary: server, Dir: dir, Merchants: 40, Checker: checker.Config{Recovery: 15 * time.Second},
+	}, round)
+	for _, v := range outcome.Report.Violations {
+		_, _ = fmt.Fprintln(&out, v)
+	}
+	switch {
+	case err != nil:
+		_, _ = fmt.Fprintf(&out, "--- FAIL: %s: %v\n", name, err)
+	case len(outcome.Report.Violations) > 0:
+		err = errViolated
+		_, _ = fmt.Fprintf(&out, "--- FAIL: %s\n", name)
+	default:
+		_, _ = fmt.Fprintf(&out, "--- PASS: %s\n", name)
+	}
+	return out.Bytes(), err
+}

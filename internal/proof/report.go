@@ -1,0 +1,188 @@
+//go:build unix
+
+package proof
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuoguan/tuoguan/internal/proof/checker"
+)
+
+// Report is what a proof has shown, and on what.
+type Report struct {
+	Plan     Plan           `json:"plan"`
+	Seed     uint64         `json:"seed"`
+	Commit   string         `json:"commit"`
+	Machine  Machine        `json:"machine"`
+	Began    time.Time      `json:"began"`
+	Took     time.Duration  `json:"took"`
+	Outcomes []Outcome      `json:"outcomes"`
+	Skipped  []string       `json:"skipped,omitempty"` // rounds that could not be done here, and why
+	Total    checker.Report `json:"total"`
+}
+
+// Machine is where a proof ran.
+type Machine struct {
+	System string `json:"system"` // operating system, its kernel and architecture
+	Cores  int    `json:"cores"`
+	Memory string `json:"memory"`
+	Model  string `json:"model"` // of the processor
+	Go     string `json:"go"`
+}
+
+// ThisMachine describes where it is called.
+func ThisMachine() Machine {
+	read := func(path string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(b))
+	}
+	field := func(text, name string) string {
+		for line := range strings.Lines(text) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+				return strings.TrimSpace(value)
+			}
+		}
+		return ""
+	}
+	return Machine{
+		System: strings.TrimSpace(runtime.GOOS + "/" + runtime.GOARCH + " " + read("/proc/sys/kernel/osrelease")),
+		Cores:  runtime.NumCPU(), Go: runtime.Version(),
+		Memory: field(read("/proc/meminfo"), "MemTotal"), Model: field(read("/proc/cpuinfo"), "model name"),
+	}
+}
+
+// Commit is the revision that this program was built from, or else that of the
+// directory it runs in.
+func Commit(ctx context.Context) string {
+	var commit string
+	changed := false
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				commit = s.Value
+			case "vcs.modified":
+				changed = s.Value == "true"
+			}
+		}
+	}
+	git := func(args ...string) string {
+		out, err := exec.CommandContext(ctx, "git", args...).Output()
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if commit == "" {
+		commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain") != ""
+	}
+	switch {
+	case commit == "":
+		return "unknown"
+	case changed:
+		return commit + " with changes"
+	}
+	return commit
+}
+
+// Add takes an outcome in.
+func (r *Report) Add(o Outcome) {
+	r.Outcomes = append(r.Outcomes, o)
+	r.Total = r.Total.Add(o.Report)
+}
+
+// JSON writes the report as one object.
+func (r *Report) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// Markdown writes the report for people.
+func (r *Report) Markdown(w io.Writer) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	cuts := int64(0)
+	for _, o := range r.Outcomes {
+		cuts += o.Cuts
+	}
+	t := r.Total
+	line("Plan `%s`, seed %d, commit %s, begun %s, took %s.", r.Plan, r.Seed, r.Commit, r.Began.UTC().Format(time.RFC3339), r.Took.Round(time.Second))
+	m := r.Machine
+	line("%s, %d cores (%s), %s of memory, %s.", m.System, m.Cores, m.Model, m.Memory, m.Go)
+	line("")
+	line("**%d violations; %d refresh tokens lost that had to be there.**", len(t.Violations), t.LostTokens())
+	line("")
+	line("| Store | Round | Platform | Seed | Blows | Kills | of them met a refresh | Power cuts | Spells | Refreshes | Tokens read | Beyond saving | Violations | Took |")
+	line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	for _, o := range r.Outcomes {
+		p, x := o.Round, o.Report
+		line("| %s × %d | %s | %s, tells %s | %d | %d | %d | %d (%d at the platform, %d just answered) | %d | %d | %d | %d | %s | %d | %s |",
+			p.Store, p.Replicas, p.shortName(), p.Rotation, p.List, p.Seed, o.Cycles, x.Kills, x.KillsInFlight, x.InFlight, x.InWindow, o.Cuts, o.Spells,
+			x.Refreshes, x.Answers, counts(x.Lost), len(x.Violations), o.Took.Round(time.Second))
+	}
+	line("")
+	line("In all: %d processes started, %d killed, %d died elsewhere (%s), %d power cuts, %d pauses; %d refresh tokens issued, of which %d were shown to be kept; %d refreshes answered, %d denied; %d tokens handed out to callers; %d pushes acknowledged; %d forged pushes refused; %d merchants looked at when all was over; %d events.",
+		t.Starts, t.Kills, sum(t.Deaths), counts(t.Deaths), cuts, t.Pauses, t.RefreshTokens, t.Kept, t.Refreshes, t.Denials, t.Answers, t.Acknowledged, t.Forgeries, t.Settled, t.Events)
+	line("")
+	line("Beyond saving (%s): the process died before it had the platform's answer, or while the answer was in its memory alone, on a platform that kills the old token at once and tells the new one to nobody. From answer to death: %d under 1 ms, %d under 5 ms, %d under 20 ms, %d longer, the longest %s.",
+		counts(t.Lost), t.Gaps.Under1ms, t.Gaps.Under5ms, t.Gaps.Under20ms, t.Gaps.Longer, t.Gaps.Longest.Round(time.Microsecond))
+	if len(r.Skipped) > 0 {
+		line("")
+		line("Not done here:")
+		for _, s := range r.Skipped {
+			line("- %s", s)
+		}
+	}
+	if len(t.Violations) > 0 {
+		line("")
+		line("Violations:")
+		for _, o := range r.Outcomes {
+			for _, v := range o.Report.Violations {
+				line("- %s, seed %d: %s; %s", o.Round.Name, o.Round.Seed, v, o.History)
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// shortName is the name without what other columns say.
+func (r Round) shortName() string {
+	name := strings.TrimPrefix(r.Name, r.Store+"-")
+	name, _, _ = strings.Cut(name, "-"+string(r.Rotation))
+	return name
+}
+
+func sum(counted map[string]int) int {
+	n := 0
+	for _, c := range counted {
+		n += c
+	}
+	return n
+}
+
+func counts(counted map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counted)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, counted[name]))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
