@@ -54,7 +54,6 @@ type checker struct {
 	acks       map[string]time.Time // pushes acknowledged, since the last restore
 	ticket     time.Time            // CreateTime of the newest
 	tickets    int
-	wellSince  time.Time // since when nothing is wrong; zero if something is
 	counts     counts
 
 	history atomic.Uint64 // sum of the hashes of all that happened

@@ -20,15 +20,15 @@ import (
 
 // A run is some rounds of faults, each followed by a calm.
 const (
-	proofMerchants = 150
+	proofMerchants = 130
 	proofRounds    = 2
-	proofRound     = 4 * time.Minute
+	proofRound     = 210 * time.Second
 	proofCalm      = 60 * time.Second
 	// proofPace is the mean time between two things that happen.
-	proofPace = 1500 * time.Millisecond
+	proofPace = 1200 * time.Millisecond
 	// The lives are short, so that much happens in little time.
 	proofTokenLife = 90 * time.Second
-	proofOverlap   = 100 * time.Second
+	proofOverlap   = 60 * time.Second
 	// proofGap is how long a merchant does nothing between two decisions about his
 	// authorization. CreateTime has whole seconds: what he decides within one second
 	// arrives without an order.
@@ -107,7 +107,7 @@ func (r *run) all() result {
 		r.t.Fatal(err)
 	}
 	for _, appid := range r.appids {
-		r.pause(r.upTo(300 * time.Millisecond))
+		r.pause(r.upTo(200 * time.Millisecond))
 		r.decide(appid)
 	}
 	for round := range proofRounds {

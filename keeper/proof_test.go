@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ func TestProof(t *testing.T) {
 	if _, one := os.LookupEnv("PROOF_SEED"); one {
 		first, seeds = setting(t, "PROOF_SEED", 0), 1
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // the runs make much garbage and need little memory
 	began := time.Now()
 	total := newReport()
 	var mu sync.Mutex

@@ -167,13 +167,6 @@ func (l *lane) full() bool {
 	return len(l.busy) >= l.slots
 }
 
-func (l *lane) has(key string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.busy[key]
-	return ok
-}
-
 // start runs f in the lane if there is room and key is not in it already.
 func (r *runner) start(l *lane, key string, f func()) bool {
 	if !l.take(key) {
@@ -239,7 +232,7 @@ func (k *Keeper) componentIDs() []tuoguan.ComponentAppID {
 func (r *runner) refresh() {
 	k := r.k
 	rate := k.refreshShare()
-	left, wait := r.pace.left(k.cache.now(), rate)
+	left, wait := r.pace.left(time.Since(k.cache.base), rate)
 	for left > 0 && !r.refreshes.full() {
 		if len(r.due) == 0 && !r.claimDue(rate) {
 			break

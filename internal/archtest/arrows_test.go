@@ -66,7 +66,7 @@ var arrows = []arrow{
 	},
 		why: "the proof drives the server's binary from outside; it opens the storage only once no server runs"},
 	{from: "internal/proof/planted", to: []string{"simulator", "internal/proof", "internal/proof/checker"},
-		why: "planted bugs are texts and commands"},
+		why: "planted bugs are texts; what has to find them is tests, or rounds of the proof"},
 	{from: "cmd/tuoguan-proof", to: []string{"internal/proof"}, outside: []string{"github.com/spf13/cobra"},
 		why: "main is flags and exit codes"},
 	{from: "internal/services/servicetest", to: []string{"internal/services"},

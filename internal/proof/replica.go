@@ -32,7 +32,8 @@ type replica struct {
 	wechat  string // address of the platform, likewise
 	client  *http.Client
 	asks    chan struct{} // holds a token when a process has asked for tokens
-	dark    atomic.Bool   // its power is cut: nothing that the process says is heard
+	waits   waits
+	dark    atomic.Bool // its power is cut: nothing that the process says is heard
 
 	mu          sync.Mutex
 	public      string // addresses, the same for every process if nobody else takes them
@@ -211,6 +212,7 @@ func (r *replica) kill() {
 		return
 	default:
 	}
+	r.lookForStarvation()
 	r.site.record.Add(history.Event{Kind: history.Kill, Process: name})
 	r.end()
 }

@@ -137,6 +137,7 @@ func (s *site) strike(ctx context.Context, r *replica, blow Blow, random *rand.R
 		// The process may live a little longer than its disk, which no process does: what
 		// it says from now on is not heard. An fsync that the cut has interrupted may even
 		// have told it that all was well.
+		r.lookForStarvation()
 		r.dark.Store(true)
 		s.record.Add(history.Event{Kind: history.Kill, Process: name, Note: "power"})
 		if err := s.store.disk.Cut(); err != nil {
@@ -320,43 +321,6 @@ func (r Round) hostile() simulator.Faults {
 	// from outside which tokens it has to keep. The simulation in process covers it.
 	f.OddReply = 0
 	return f
-}
-
-// vigil watches how the machine itself does: where a small write to the disk or a
-// short sleep takes much longer than it should, so may a server's.
-func (s *site) vigil(ctx context.Context) error {
-	const every, slow = 15 * time.Millisecond, 10 * time.Millisecond
-	dir := s.dir
-	if s.store.disk != nil {
-		dir = s.store.disk.Path
-	}
-	for ctx.Err() == nil {
-		from := s.record.Now()
-		pause(ctx, every)
-		s.disk.Lock()
-		err := touch(filepath.Join(dir, "vigil"))
-		s.disk.Unlock()
-		if err != nil && !errors.Is(err, syscall.ENOSPC) {
-			return err
-		}
-		if s.record.Now()-from > every+slow && ctx.Err() == nil {
-			e := history.Event{Kind: history.Fault, Fault: "slow_machine", From: from, On: true}
-			s.record.Add(e)
-			e.On = false
-			s.record.Add(e)
-		}
-	}
-	return nil
-}
-
-// touch writes a byte that is on the disk when it returns.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt([]byte{1}, 0)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // tormentAll lets all blows and spells happen, until every replica has had its share

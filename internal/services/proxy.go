@@ -44,7 +44,7 @@ type link struct {
 // StartProxy listens on a random port of the loopback interface and passes
 // connections on to target, unharmed at first.
 func StartProxy(target string) (*Proxy, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ if [ -s "$1/pid" ]; then kill -s KILL -- "-$(cat "$1/pid")"; fi
 for wait in 0 0.1 0.5 2; do sleep $wait; rm -rf -- "$1" && break; done`
 
 func (s *Service) startKeeper() error {
-	s.keeper = exec.Command("/bin/sh", "-c", keeperScript, "sh", s.dir)
+	s.keeper = exec.CommandContext(context.Background(), "/bin/sh", "-c", keeperScript, "sh", s.dir)
 	isolate(s.keeper) // an interrupt from the terminal is not for it
 	pipe, err := s.keeper.StdinPipe()
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Service) path(name string) string { return filepath.Join(s.dir, name) }
 
 // freePort finds a port of the loopback interface that is free at the moment.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -283,8 +283,11 @@ func (s *Store) superseded(tx Tx, g store.Grant, stored grant, hash string) (boo
 		return false, err
 	}
 	a, err := s.authorizer(r)
+	if errors.Is(err, store.ErrQuarantined) {
+		return false, nil // what does not open is no better than what is offered
+	}
 	if err != nil {
-		return false, nil //nolint:nilerr // what does not open is no better than what is offered
+		return false, err
 	}
 	if a.Tokens.RefreshToken.Equal(g.Tokens.RefreshToken) {
 		return a.ObtainedAt.After(kept(g.ObtainedAt)), nil

@@ -23,5 +23,5 @@ type edit struct{ file, old, new string }
 // that concern the delivery of events to subscribers, the proxy and the audit log are
 // not here, for these do not exist yet.
 func bugs() []bug {
-	return slices.Concat(custodyBugs(), storeBugs(), durabilityBugs(), pushBugs(), keyBugs(), leakBugs(), processBugs())
+	return slices.Concat(custodyBugs(), storeBugs(), databaseBugs(), durabilityBugs(), pushBugs(), keyBugs(), leakBugs(), processBugs())
 }

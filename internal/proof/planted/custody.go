@@ -162,5 +162,16 @@ func custodyBugs() []bug {
 				{"push/push.go", "\tGeneration wxcrypt.Generation\n", "\tGeneration wxcrypt.Generation\n\tnonce string\n"}},
 			check: proof, says: "INV-15: ",
 		},
+		{
+			name: "a lease outlives its holder", breaks: "INV-28",
+			edits: []edit{{"store/memory/lease.go", "remaining > 0 && old.Holder != holder {", "(remaining > 0 || old.Holder != \"\") && old.Holder != holder {"}},
+			check: proof, says: "INV-28: ",
+		},
+		{
+			name: "the same seed does not lead to the same history", breaks: "INV-37",
+			edits: []edit{{flight, "\treturn float64(x>>11) / (1 << 53)\n", "\tx = rand.Uint64()\n\treturn float64(x>>11) / (1 << 53)\n"},
+				{flight, "\t\"hash/fnv\"\n", "\t\"hash/fnv\"\n\t\"math/rand/v2\"\n"}},
+			check: check{pkg: "./keeper", run: "^TestProofIsRepeatable$", alone: true}, says: "two runs had different histories",
+		},
 	}
 }

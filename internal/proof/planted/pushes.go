@@ -36,5 +36,10 @@ func pushBugs() []bug {
 			edits: []edit{{crypt, "for _, encoded := range []string{c.EncodingAESKey, c.PreviousEncodingAESKey} {", "for _, encoded := range []string{c.EncodingAESKey} {"}},
 			check: check{pkg: "./push", run: "^TestRotatedKey$"}, says: "--- FAIL: TestRotatedKey",
 		},
+		{
+			name: "a push waits for the store as long as that takes", breaks: "INV-14",
+			edits: []edit{{"push/handler.go", "timer := time.NewTimer(time.Until(start.Add(h.config.StoreTimeout)))", "timer := time.NewTimer(time.Until(start.Add(100 * h.config.StoreTimeout)))"}},
+			check: check{pkg: "./push", run: "^TestStoreFailures$"}, says: "--- FAIL: TestStoreFailures/deaf_and_slow",
+		},
 	}
 }
