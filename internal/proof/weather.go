@@ -73,7 +73,7 @@ func (s *site) torment(ctx context.Context, r *replica, random *rand.Rand) error
 		if (blow == Kill || blow == Power) && random.IntN(4) > 0 {
 			r.awaitAsk(ctx, random)
 		}
-		if ctx.Err() != nil {
+		if over(ctx) {
 			break
 		}
 		if err := s.strike(ctx, r, blow, random); err != nil {
@@ -182,7 +182,7 @@ func (s *site) weather(ctx context.Context, random *rand.Rand) error {
 	}
 	for n := 0; n < s.round.MaxSpells || s.round.MaxSpells == 0; n++ {
 		pause(ctx, time.Duration(random.ExpFloat64()*float64(s.round.Calm)))
-		if ctx.Err() != nil {
+		if over(ctx) {
 			break
 		}
 		spell := s.round.Spells[random.IntN(len(s.round.Spells))]
@@ -350,3 +350,6 @@ func (s *site) tormentAll(ctx context.Context) error {
 	rest.Wait()
 	return errors.Join(errs...)
 }
+
+// over reports whether the round has ended, which is no failure.
+func over(ctx context.Context) bool { return ctx.Err() != nil }
