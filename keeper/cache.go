@@ -45,6 +45,7 @@ type entry struct {
 	version    version
 	serveUntil time.Duration // since base
 	token      tuoguan.AccessToken
+	asked      atomic.Bool // since it came in the place of another one
 }
 
 // version tells the token sets of one owner apart.
@@ -100,6 +101,9 @@ func (c *cache) get(o tuoguan.TokenOwner) *entry {
 	if now := time.Since(c.base) + c.clock.Offset(); now >= e.serveUntil || int64(now) >= c.trusted.Load() {
 		return nil
 	}
+	if !e.asked.Load() {
+		e.asked.Store(true)
+	}
 	return e
 }
 
@@ -133,6 +137,24 @@ func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, gene
 		return false
 	}
 	c.set(o, h, t, v)
+	return true
+}
+
+// renew is put for a token that was refreshed ahead of time, unless nobody has asked
+// for the one before. So memory grows with those that are in use, not with all there are.
+func (c *cache) renew(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) bool {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generations[h%uint64(len(c.generations))] != generation {
+		return false
+	}
+	if slot, e := c.table.Load().slot(o, h); e != nil && e.asked.Load() {
+		c.set(o, h, t, v)
+		slot.Load().asked.Store(false)
+	} else if e != nil {
+		c.set(o, h, tuoguan.AccessToken{}, version{})
+	}
 	return true
 }
 
@@ -202,6 +224,7 @@ func (c *cache) set(o tuoguan.TokenOwner, h uint64, t tuoguan.AccessToken, v ver
 	e := &entry{owner: o, version: v, token: t, serveUntil: dropped}
 	if !t.Value.IsZero() {
 		e.serveUntil = c.now() + t.ExpiresAt.Sub(c.wall()) - minServe
+		e.asked.Store(true)
 	}
 	slot, old := c.table.Load().slot(o, h)
 	if old == nil {
@@ -222,8 +245,9 @@ func (c *cache) room(o tuoguan.TokenOwner, h uint64) *atomic.Pointer[entry] {
 		return slot
 	}
 	var kept []*entry
+	now := c.now()
 	for i := range old.slots {
-		if e := old.slots[i].Load(); e != nil && e.serveUntil != dropped {
+		if e := old.slots[i].Load(); e != nil && e.serveUntil > now {
 			kept = append(kept, e)
 		}
 	}

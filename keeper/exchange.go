@@ -18,6 +18,8 @@ const (
 	// codeLife is how long an authorization code is tried where its life is unknown.
 	// An hour was observed, though the official sample says ten minutes.
 	codeLife = time.Hour
+	// exchangePatience is how long an exchange that has failed is put off at the most.
+	exchangePatience = 30 * time.Second
 	// codeSlack is how long after its end a code is still tried, for clocks differ.
 	codeSlack = 2 * time.Minute
 )
@@ -194,12 +196,16 @@ func (k *Keeper) awaitGrant(ctx context.Context, owner tuoguan.TokenOwner) error
 		return nil
 	}
 	e := expected.Exchange
+	a, err := k.store.Authorizer(ctx, owner.Authorization())
+	if err == nil && !e.AuthorizedAt.IsZero() && a.AuthorizedAt.After(e.AuthorizedAt) {
+		k.regranted(e) // a later authorization is stored already
+		return nil
+	}
 	// Without a component token the exchange would only be waited for in vain.
 	if _, err := k.Token(ctx, tuoguan.ComponentToken(e.Component)); err != nil {
 		return err
 	}
-	e, err := k.awaitExchange(ctx, e)
-	if err != nil {
+	if e, err = k.awaitExchange(ctx, e); err != nil {
 		return err
 	}
 	k.regranted(e)
@@ -419,7 +425,7 @@ func (k *Keeper) postponeExchange(ctx context.Context, e store.Exchange, failure
 	case errors.As(failure, &final):
 		e.State, e.FinishedAt = store.ExchangeFailed, now
 	default:
-		e.DueAt = now.Add(backOff(e.Attempts, 300*time.Millisecond, 30*time.Second))
+		e.DueAt = now.Add(backOff(e.Attempts, 300*time.Millisecond, exchangePatience))
 	}
 	e.Attempts++
 	e.Problem = failure.Error()

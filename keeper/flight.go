@@ -229,7 +229,11 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 	}
 	if err == nil {
 		k.absolve(owner, s.Value)
-		if !k.expecting(owner) && k.cache.put(owner, s.AccessToken, s.version, generation) {
+		put := k.cache.put
+		if w.ahead && !owner.IsComponent() {
+			put = k.cache.renew
+		}
+		if !k.expecting(owner) && put(owner, s.AccessToken, s.version, generation) {
 			return s.AccessToken, nil
 		}
 	}

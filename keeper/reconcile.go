@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
@@ -46,14 +47,16 @@ func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Re
 		return r, err
 	}
 	r.restoring = stage != gateOpen
-	list, err := k.walk(ctx, id)
-	if err != nil {
-		return r, err
-	}
-	r.Listed = len(list)
-	listed := make(map[tuoguan.AuthorizerAppID]bool, len(list))
-	for _, entry := range list {
-		listed[entry.Authorizer] = true
+	// Of a million that are listed nothing stays in memory but a number each. If two
+	// have the same, one that is missing may go unnoticed for a day.
+	listed := make(map[uint64]struct{})
+	seed := maphash.MakeSeed()
+	for entry, err := range k.api.AllAuthorizers(ctx, id) {
+		if err != nil {
+			return r, fmt.Errorf("read WeChat's list of %s: %w", id, err)
+		}
+		r.Listed++
+		listed[maphash.String(seed, string(entry.Authorizer))] = struct{}{}
 		if err := k.reconcileOne(ctx, id, entry, &r); err != nil {
 			return r, err
 		}
@@ -65,7 +68,7 @@ func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Re
 			return r, fmt.Errorf("read the authorizers of %s: %w", id, err)
 		}
 		for _, a := range page {
-			if listed[a.Authorizer] {
+			if _, ok := listed[maphash.String(seed, string(a.Authorizer))]; ok {
 				continue
 			}
 			r.Unlisted++
@@ -208,18 +211,6 @@ func (r *runner) reconcile(id tuoguan.ComponentAppID, now time.Time) {
 	})
 }
 
-// walk reads the whole list.
-func (k *Keeper) walk(ctx context.Context, id tuoguan.ComponentAppID) ([]wxapi.AuthorizerListItem, error) {
-	var list []wxapi.AuthorizerListItem
-	for entry, err := range k.api.AllAuthorizers(ctx, id) {
-		if err != nil {
-			return nil, fmt.Errorf("read WeChat's list of %s: %w", id, err)
-		}
-		list = append(list, entry)
-	}
-	return list, nil
-}
-
 // listing is a walk of the list that several recoveries share.
 type listing struct {
 	entries map[tuoguan.AuthorizerAppID]tuoguan.Secret // refresh tokens
@@ -244,12 +235,11 @@ func (k *Keeper) listed(ctx context.Context, id tuoguan.ComponentAppID) (map[tuo
 		ctx, cancel := context.WithTimeout(k.base, 10*time.Minute)
 		defer cancel()
 		at := k.now()
-		list, err := k.walk(ctx, id)
-		if err != nil {
-			return listing{}, err
-		}
-		entries := make(map[tuoguan.AuthorizerAppID]tuoguan.Secret, len(list))
-		for _, entry := range list {
+		entries := make(map[tuoguan.AuthorizerAppID]tuoguan.Secret)
+		for entry, err := range k.api.AllAuthorizers(ctx, id) {
+			if err != nil {
+				return listing{}, fmt.Errorf("read WeChat's list of %s: %w", id, err)
+			}
 			entries[entry.Authorizer] = entry.RefreshToken
 		}
 		k.mu.Lock()

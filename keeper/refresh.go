@@ -136,21 +136,30 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 		return !denied(err)
 	}
 
-	// Entries that do not open any more must not keep us from trying the others.
-	history, err := k.store.RefreshTokens(ctx, a.Authorization)
-	if err != nil && !errors.Is(err, store.ErrQuarantined) {
-		return tuoguan.AccessToken{}, fmt.Errorf("read the refresh tokens of %s: %w", a.Authorization, err)
-	}
-	current := slices.IndexFunc(history, func(h store.RefreshToken) bool { return h.Value.Equal(a.Tokens.RefreshToken) })
-	for _, h := range history[current+1:] {
-		if current >= 0 {
-			older = append(older, h.Value)
+	remembered := func() (done bool) {
+		// Entries that do not open any more must not keep us from trying the others.
+		var history []store.RefreshToken
+		history, err = k.store.RefreshTokens(ctx, a.Authorization)
+		if err != nil && !errors.Is(err, store.ErrQuarantined) {
+			err = fmt.Errorf("read the refresh tokens of %s: %w", a.Authorization, err)
+			return true
 		}
-	}
-	for _, h := range history[:min(len(history), historyTried)] {
-		if attempt(h.Value, h.Source) {
-			return token, err
+		current := slices.IndexFunc(history, func(h store.RefreshToken) bool { return h.Value.Equal(a.Tokens.RefreshToken) })
+		older = nil
+		for _, h := range history[current+1:] {
+			if current >= 0 {
+				older = append(older, h.Value)
+			}
 		}
+		for _, h := range history[:min(len(history), historyTried)] {
+			if attempt(h.Value, h.Source) {
+				return true
+			}
+		}
+		return false
+	}
+	if remembered() {
+		return token, err
 	}
 
 	var info *wxapi.AuthorizerInfo
@@ -172,7 +181,8 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	if attempt(listed[a.Authorizer], store.FromList) {
+	// Somebody whose claim has lapsed may have added to the history meanwhile.
+	if attempt(listed[a.Authorizer], store.FromList) || remembered() {
 		return token, err
 	}
 	return tuoguan.AccessToken{}, denial

@@ -144,6 +144,13 @@ func (k *Keeper) sync(ctx context.Context) error {
 		return fmt.Errorf("%w: read the pending exchanges: %w", ErrStorage, err)
 	}
 	for _, e := range pending {
+		if now := k.now(); e.DueAt.Sub(now) > exchangePatience {
+			// The clock was set back since. Its code would die meanwhile.
+			e.DueAt = now
+			if err := k.store.UpdateExchange(ctx, e); err != nil {
+				return fmt.Errorf("%w: bring a pending exchange forward: %w", ErrStorage, err)
+			}
+		}
 		if e.Authorizer != "" {
 			k.expectGrant(e)
 		}

@@ -28,21 +28,10 @@ const (
 // codes, reads profiles, watches tickets and compares with WeChat's list. It
 // returns nil once its work has stopped; flights under way are Close's business.
 func (k *Keeper) Run(ctx context.Context) error {
-	if err := k.sync(ctx); err != nil {
+	if err := k.prepare(ctx); ctx.Err() != nil {
+		return nil // it was ended before it had begun
+	} else if err != nil {
 		return err
-	}
-	if err := k.drain(ctx); err != nil {
-		// The store does not work yet; flights try again.
-		k.log.Error("the spill file cannot be brought into the store yet", "error", err)
-	}
-	records, err := k.records(ctx)
-	if err != nil {
-		return fmt.Errorf("read the components: %w", err)
-	}
-	for _, r := range records {
-		if _, err := k.component(ctx, r.AppID); err != nil {
-			return err
-		}
 	}
 	r := &runner{
 		k:          k,
@@ -100,6 +89,27 @@ func (k *Keeper) Run(ctx context.Context) error {
 			r.refresh()
 		}
 	}
+}
+
+// prepare does what comes before everything that is due.
+func (k *Keeper) prepare(ctx context.Context) error {
+	if err := k.sync(ctx); err != nil {
+		return err
+	}
+	if err := k.drain(ctx); err != nil && ctx.Err() == nil {
+		// The store does not work yet; flights try again.
+		k.log.Error("the spill file cannot be brought into the store yet", "error", err)
+	}
+	records, err := k.records(ctx)
+	if err != nil {
+		return fmt.Errorf("read the components: %w", err)
+	}
+	for _, r := range records {
+		if _, err := k.component(ctx, r.AppID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rouse makes Run look at once what is due.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
 	"iter"
 	"time"
 
@@ -230,8 +231,11 @@ const maxListWalks = 3
 // error is yielded once, as the last thing.
 func (c *Client) AllAuthorizers(ctx context.Context, component tuoguan.ComponentAppID) iter.Seq2[AuthorizerListItem, error] {
 	return func(yield func(AuthorizerListItem, error) bool) {
-		seen := map[tuoguan.AuthorizerAppID]int{} // in which walk last
-		for walk := 1; walk <= maxListWalks; walk++ {
+		// In which walk each was seen last, by a number made of its AppID: the AppIDs of a
+		// million would take five times the memory.
+		seen := make(map[uint64]uint8)
+		seed := maphash.MakeSeed()
+		for walk := uint8(1); walk <= maxListWalks; walk++ {
 			before := len(seen)
 			total, steady := -1, true
 			for offset := 0; ; {
@@ -246,9 +250,10 @@ func (c *Client) AllAuthorizers(ctx context.Context, component tuoguan.Component
 				total = page.TotalCount
 				progress := false
 				for _, item := range page.Items {
-					last, known := seen[item.Authorizer]
+					key := maphash.String(seed, string(item.Authorizer))
+					last, known := seen[key]
 					progress = progress || last != walk
-					seen[item.Authorizer] = walk
+					seen[key] = walk
 					if !known && !yield(item, nil) {
 						return
 					}

@@ -120,7 +120,7 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 		switch {
 		case p == Short && lite:
 			kills(behaviours[0], store, 100, Kill)
-			kills(behaviours[1], store, 80, killing...)
+			kills(behaviours[1], store, 120, killing...)
 			kills(behaviours[2], store, 60, Kill)
 			kills(behaviours[3], store, 60, Kill)
 			power(behaviours[0], store, 100)
@@ -134,7 +134,7 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			power(behaviours[0], store, 10)
 			keys(behaviours[1], store, 10*time.Second)
 		case p == Full && lite:
-			for i := range 20 {
+			for i := range 22 {
 				b := behaviours[i%len(behaviours)]
 				if i%3 == 2 {
 					kills(b, store, 1000, killing...)
@@ -152,7 +152,7 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			keys(behaviours[1], store, 2*time.Minute)
 		case p == Full:
 			for i := range 4 {
-				kills(behaviours[i], store, 167, killing...)
+				kills(behaviours[i], store, 220, killing...)
 			}
 			weather(behaviours[0], store, 4*time.Minute)
 			weather(behaviours[1], store, 4*time.Minute)

@@ -234,6 +234,7 @@ func (p *platform) serve(w http.ResponseWriter, r *http.Request) {
 		p.handler.ServeHTTP(answered, r)
 	}()
 	p.replyOf(&reply, answered.body.Bytes())
+	p.record.Add(history.Event{Kind: history.Answering, ID: reply.ID, Errcode: reply.Errcode})
 	reply.From = p.record.Now()
 	reply.Sent = answered.send(w) == nil
 	p.record.Add(reply)

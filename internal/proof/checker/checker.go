@@ -152,6 +152,7 @@ type request struct {
 	merchant *merchant
 	number   uint32
 	from     time.Duration
+	answered bool // or just about to be
 }
 
 // refreshToken is one that the platform has issued.
@@ -251,6 +252,8 @@ func (c *Checker) Add(e history.Event) {
 		c.merchant(e.Merchant).diesEarly = true
 	case history.Request:
 		c.request(e)
+	case history.Answering:
+		c.answering(e)
 	case history.Reply:
 		c.reply(e)
 	case history.Push:
@@ -505,7 +508,7 @@ func (c *Checker) overlaps(e history.Event, r *request) {
 	m := r.merchant
 	var open []*request
 	for _, o := range m.open {
-		if o.process.died == 0 && o.op == history.OpRefresh {
+		if o.process.died == 0 && o.op == history.OpRefresh && !o.answered {
 			open = append(open, o)
 		}
 	}
@@ -552,6 +555,20 @@ func (c *Checker) faulty(p *process, from, to time.Duration, kind func(fault) bo
 	return false
 }
 
+// answering ends what the platform does for a request.
+func (c *Checker) answering(e history.Event) {
+	r := c.requests[e.ID]
+	if r == nil || r.merchant == nil {
+		return
+	}
+	r.answered = true
+	if m := r.merchant; r.op == history.OpRefresh && e.Errcode != 0 {
+		m.denied = append(m.denied, told{r.number, e.At, e.Seq})
+		m.denied = m.denied[max(len(m.denied)-remembered, 0):]
+		c.report.Denials++
+	}
+}
+
 func (c *Checker) reply(e history.Event) {
 	r := c.requests[e.ID]
 	if r == nil {
@@ -567,13 +584,7 @@ func (c *Checker) reply(e history.Event) {
 	}
 	if m := r.merchant; m != nil {
 		m.open = slices.DeleteFunc(m.open, func(o *request) bool { return o == r })
-		switch {
-		case r.op != history.OpRefresh:
-		case e.Errcode != 0:
-			m.denied = append(m.denied, told{r.number, e.At, e.Seq})
-			m.denied = m.denied[max(len(m.denied)-remembered, 0):]
-			c.report.Denials++
-		case e.Sent:
+		if r.op == history.OpRefresh && e.Errcode == 0 && e.Sent {
 			c.report.Refreshes++
 		}
 	}

@@ -90,6 +90,7 @@ func (s *story) refresh(process, m string, number uint32) *story {
 
 func (s *story) denied(process, m string, number uint32) *story {
 	id := s.asks(process, m, number)
+	s.add(history.Event{Kind: history.Answering, ID: id, Errcode: 61023})
 	return s.add(history.Event{Kind: history.Reply, ID: id, Op: history.OpRefresh, Process: process, Merchant: m, From: s.now, Sent: true, Errcode: 61023})
 }
 
@@ -253,6 +254,15 @@ func TestInvariants(t *testing.T) {
 		"INV-2: an older token for no reason": {
 			story: usual("rotate-strict", "newest").refresh("0.1", one, 1).hands("0.1", one, 2).denied("0.1", one, 1),
 			want:  []string{"INV-2"},
+		},
+		"INV-2: an older token, and the denial of the newer one is being told": {
+			story: func() *story {
+				s := usual("rotate-strict", "newest").refresh("0.1", one, 1).hands("0.1", one, 2)
+				id := s.asks("0.1", one, 2)
+				s.add(history.Event{Kind: history.Answering, ID: id, Errcode: 61023})
+				s.asks("0.1", one, 1)
+				return s
+			}(),
 		},
 		"INV-3: a refresh without a token": {
 			story: func() *story { s := usual("rotate-strict", "empty"); s.asks("0.1", one, 0); return s }(),

@@ -31,9 +31,13 @@ const (
 	// Request: a call reached the platform. ID, Op, Process, Merchant, and Number of the
 	// secret that it presents (0: none, or one that was never issued; then Note says which).
 	Request Kind = "request"
+	// Answering: the platform is about to answer a request. ID, Errcode. What the server
+	// does next may come before the Reply.
+	Answering Kind = "answering"
 	// Reply: what the platform answered. ID, Op, Process, Merchant, Errcode; Sent if all
 	// of it was written to the connection, between From and At; Refresh and Access are
-	// the numbers of the tokens in it.
+	// the numbers of the tokens in it. Without an Answering the connection was closed
+	// instead.
 	Reply Kind = "reply"
 	// Push: the platform pushed and judged the answer. Event, Merchant, Number of the
 	// ticket or the code inside, Grant, MsgID, Attempt, Accepted, Copy.
