@@ -38,7 +38,7 @@ const (
 // Options says how a server is run.
 type Options struct {
 	// Dir is where the server's directory is made. Servers refuse to run as root and
-	// then run as nobody, who must be able to come here. Defaults to os.TempDir().
+	// then run as nobody, who must be able to come here. Defaults to os.TempDir(), or /tmp if others may not come there.
 	Dir string
 	// Log gets what the server says. Defaults to a file in the server's directory.
 	Log *os.File
@@ -69,10 +69,24 @@ type engine struct {
 	url        func(s *Service, database string) string
 }
 
+// sharedTempDir is a directory for temporary files that every user can come to.
+func sharedTempDir() string {
+	dir := os.TempDir()
+	for at := dir; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return "/tmp"
+		}
+		if at == filepath.Dir(at) {
+			return dir
+		}
+	}
+}
+
 // start makes a server and waits until it answers.
 func start(ctx context.Context, e engine, o Options) (*Service, error) {
 	if o.Dir == "" {
-		o.Dir = os.TempDir()
+		o.Dir = sharedTempDir()
 	}
 	dir, err := os.MkdirTemp(o.Dir, "tuoguan-"+e.name+"-")
 	if err != nil {
