@@ -475,15 +475,15 @@ func newDatabase(tb testing.TB, kind string) (url string, service *services.Serv
 	return service.URL(name), service
 }
 
-// TestCrowd starts a server on many merchants whose tokens have all expired. It is
+// TestLongCrowd starts a server on many merchants whose tokens have all expired. It is
 // ready, and brings a token for the one who is last in the queue, without working off
 // the others first or holding them in memory, and it keeps to the limit.
-func TestCrowd(t *testing.T) {
-	const (
-		merchants = 20_000
-		rate      = 200
-		several   = 2 * rate
-	)
+func TestLongCrowd(t *testing.T) {
+	const rate = 200
+	merchants := 20_000
+	if raceEnabled {
+		merchants = 2000
+	}
 	for _, database := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(database, func(t *testing.T) {
 			url, _ := newDatabase(t, database)
@@ -494,8 +494,8 @@ func TestCrowd(t *testing.T) {
 			if n := c.calls.count(); n > merchants/2 {
 				t.Errorf("%d others were refreshed before", n)
 			}
-			c.await(t, c.calls.count(), c.calls.count()+several)
-			// What starts at its time may come late, and then together with others.
+			c.await(t, 0, 2*rate)
+			// What starts at its time may arrive late, and then together with others.
 			if n := busiest(c.calls.since(0)); n > rate*3/2 {
 				t.Errorf("%d refreshes within a second, at a limit of %d", n, rate)
 			}
@@ -503,14 +503,15 @@ func TestCrowd(t *testing.T) {
 			peak := m.memory(t, "VmHWM")
 			m.stop(t, syscall.SIGTERM)
 
-			few := newCrowd(t, func() string { url, _ := newDatabase(t, database); return url }(), several)
-			m = few.start(t, few.storage, rate)
-			few.await(t, 0, several/2)
+			url, _ = newDatabase(t, database)
+			few := newCrowd(t, url, 2*rate)
+			m = few.start(t, url, rate)
+			few.await(t, 0, rate)
 			least := m.memory(t, "VmHWM")
 			m.stop(t, syscall.SIGTERM)
 			t.Logf("at most %.1f MiB, and %.1f MiB with few merchants", peak, least)
-			if peak-least > 24 {
-				t.Errorf("%d merchants take %.0f MiB more than %d", merchants, peak-least, several)
+			if !raceEnabled && peak-least > 24 {
+				t.Errorf("%d merchants take %.0f MiB more than %d", merchants, peak-least, 2*rate)
 			}
 		})
 	}
