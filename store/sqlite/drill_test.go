@@ -73,7 +73,7 @@ func drillAppend(path string, out io.Writer) error {
 		return err
 	}
 	ctx := context.Background()
-	a, _, err := s.SaveGrant(ctx, store.Grant{Authorization: account, Tokens: tuoguan.TokenSet{RefreshToken: tuoguan.NewSecret("first")}})
+	a, _, err := s.SaveGrant(ctx, store.Grant{Authorization: account, Tokens: tuoguan.TokenSet{RefreshToken: tuoguan.NewSecret(strconv.Itoa(os.Getpid()))}})
 	if err != nil {
 		return err
 	}
