@@ -37,6 +37,7 @@ type component struct {
 	reconcileAt time.Time // when to compare with WeChat's list; zero: not since the start
 	wanted      bool      // somebody has a reason not to wait for the nightly comparison
 	gateSince   time.Time // when the comparison that opens the gate first failed
+	passed      bool      // the gate is open for it
 	failures    int
 }
 

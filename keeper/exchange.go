@@ -335,8 +335,8 @@ func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 		k.cache.drop(owner)
 	default:
 		// The old token died over there; nobody may see it from now on.
-		k.cache.replace(owner, tuoguan.AccessToken{Value: g.Tokens.AccessToken, ExpiresAt: g.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
-		k.absolve(owner, g.Tokens.AccessToken)
+		k.cache.replace(owner, tuoguan.AccessToken{Value: a.Tokens.AccessToken, ExpiresAt: a.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
+		k.absolve(owner, a.Tokens.AccessToken)
 		k.forgive(owner.String())
 		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
 		k.observe(Observation{Kind: "state", Authorization: g.Authorization, Result: string(tuoguan.StateActive)})
@@ -365,25 +365,51 @@ func (k *Keeper) storeGrant(ctx context.Context, g store.Grant) (a store.Authori
 			g.Link, g.Reference = link.ID, link.Reference
 		}
 	}
-	// What WeChat tells of a refresh token it does not vouch for. It may be an older one
-	// than ours, so it only becomes current once it has worked.
-	var told tuoguan.Secret
-	if g.Source != store.FromExchange {
-		known, err := k.store.Authorizer(ctx, g.Authorization)
-		switch {
-		case err == nil && !known.Tokens.RefreshToken.IsZero():
-			told, g.Tokens.RefreshToken = g.Tokens.RefreshToken, tuoguan.Secret{}
-		case err != nil && !errors.Is(err, store.ErrNotFound):
-			return a, false, err
-		}
+	known, err := k.store.Authorizer(ctx, g.Authorization)
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrQuarantined) {
+		return a, false, err
 	}
-	if a, moved, err = k.store.SaveGrant(ctx, g); err != nil || told.IsZero() {
-		return a, moved, err
+	if known.State == tuoguan.StateRevoked && g.AuthorizedAt.IsZero() && known.RevokedAt.After(g.ObtainedAt) {
+		// Storing it took so long that it was taken back meanwhile.
+		return known, false, k.finishExchange(ctx, known, g)
 	}
-	_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
-		Authorization: g.Authorization, Grant: a.Grant, Value: told, Source: g.Source, ReceivedAt: g.ObtainedAt,
-	})
+	// What was obtained after this one, and stored before it, came from a refresh token
+	// that WeChat took then: it is the younger.
+	superseded := known.State == tuoguan.StateActive && known.ObtainedAt.After(g.ObtainedAt)
+	// What is superseded, or what WeChat does not vouch for but only tells, becomes
+	// current once it has worked. The new grant begins with the refresh token we have.
+	told := tuoguan.Secret{}
+	if !known.Tokens.RefreshToken.IsZero() && (superseded || g.Source != store.FromExchange) {
+		told, g.Tokens = g.Tokens.RefreshToken, tuoguan.TokenSet{}
+		g.RefreshAt = k.now()
+	}
+	if a, moved, err = k.store.SaveGrant(ctx, g); err == nil && !told.IsZero() {
+		err = k.remember(ctx, g, a.Grant, told)
+	}
 	return a, moved, err
+}
+
+// finishExchange ends the exchange that led to g without a new grant.
+func (k *Keeper) finishExchange(ctx context.Context, known store.Authorizer, g store.Grant) error {
+	if err := k.remember(ctx, g, known.Grant, g.Tokens.RefreshToken); err != nil || g.CodeHash == "" {
+		return err
+	}
+	err := k.store.UpdateExchange(ctx, store.Exchange{
+		Component: g.Component, CodeHash: g.CodeHash, Authorizer: g.Authorizer,
+		State: store.ExchangeDone, Grant: known.Grant, FinishedAt: k.now(),
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// remember adds a refresh token of g to the history.
+func (k *Keeper) remember(ctx context.Context, g store.Grant, grant int64, value tuoguan.Secret) error {
+	_, err := k.store.AppendRefreshToken(ctx, store.RefreshToken{
+		Authorization: g.Authorization, Grant: grant, Value: value, Source: g.Source, ReceivedAt: g.ObtainedAt,
+	})
+	return err
 }
 
 // linkOf returns the authorization link that led to the exchange; a zero one if none did.

@@ -233,7 +233,8 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 		if w.ahead && !owner.IsComponent() {
 			put = k.cache.renew
 		}
-		if !k.expecting(owner) && put(owner, s.AccessToken, s.version, generation) {
+		alive := k.now().Add(minServe).Before(s.ExpiresAt) // saving it may have taken long
+		if alive && !k.expecting(owner) && put(owner, s.AccessToken, s.version, generation) {
 			return s.AccessToken, nil
 		}
 	}

@@ -56,15 +56,19 @@ func (s gateStage) awaits() string {
 
 // stage returns how far a component has come through the gate.
 func (k *Keeper) stage(ctx context.Context, id tuoguan.ComponentAppID) (gateStage, error) {
-	g, err := k.gate(ctx)
-	if err != nil || g.ClosedAt.IsZero() || !g.Opened[id].IsZero() {
-		return gateOpen, err
+	if k.gateless.Load() {
+		return gateOpen, nil
 	}
 	c, err := k.component(ctx, id)
-	if err != nil {
-		return gateTicket, err
+	if err != nil || c.passed {
+		return gateOpen, err
 	}
-	if c.record.CreatedAt.After(g.ClosedAt) {
+	g, err := k.gate(ctx)
+	if err != nil {
+		return gateOpen, err
+	}
+	if g.ClosedAt.IsZero() || !g.Opened[id].IsZero() || c.record.CreatedAt.After(g.ClosedAt) {
+		k.change(id, func(c *component) { c.passed = true })
 		return gateOpen, nil
 	}
 	tickets, err := k.tickets(ctx, id)
@@ -90,6 +94,16 @@ func (k *Keeper) gate(ctx context.Context) (Gate, error) {
 		k.gateless.Store(true)
 	}
 	return g, nil
+}
+
+// shut reports whether no component may refresh yet.
+func (k *Keeper) shut(ctx context.Context) bool {
+	for _, id := range k.componentIDs() {
+		if stage, err := k.stage(ctx, id); err != nil || stage == gateOpen {
+			return false
+		}
+	}
+	return true
 }
 
 // pass fails with ErrGated if a component must not refresh yet.

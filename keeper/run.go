@@ -85,7 +85,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case all:
 			timer.Reset(tick)
 			r.tick()
-		default:
+		case !r.shut:
 			r.refresh()
 		}
 	}
@@ -134,6 +134,7 @@ type runner struct {
 	due       []claimedDue
 	drained   bool      // the last look at what is due found all of it
 	looked    time.Time // when that was
+	shut      bool      // the gate is closed for all
 	pace      pace
 	more      *time.Timer // fires when more may start
 	collected time.Time
@@ -221,7 +222,9 @@ func (r *runner) tick() {
 		r.profile(now)
 	}
 	r.looked = time.Time{}
-	r.refresh()
+	if r.shut = k.shut(r.ctx); !r.shut {
+		r.refresh()
+	}
 	if now.Sub(r.collected) >= collectEvery && k.onDuty() {
 		r.collected = now
 		r.start(&r.components, "collect", func() { k.collect(r.ctx) })

@@ -200,20 +200,28 @@ func (k *Keeper) Drain(ctx context.Context, from Spill) error {
 // restore saves one answer of an earlier process. Where it is no longer the newest
 // it joins the history, and a refresh finds out which refresh token is good.
 func (k *Keeper) restore(ctx context.Context, a Answer) error {
+	g, err := k.gate(ctx)
+	if err != nil {
+		return err
+	}
+	// Before the data was restored leases had terms that those of now are behind. A
+	// token set stored under one could not be replaced for long.
+	foreign := func(obtained time.Time) bool { return obtained.Before(g.ClosedAt) }
 	var moved bool
 	var of tuoguan.Authorization
-	var err error
 	switch {
+	case a.ComponentToken != nil && foreign(a.ComponentToken.ObtainedAt):
+		return nil // another one is to be had
 	case a.Tokens != nil:
 		of = a.Tokens.Authorization
-		moved, err = k.store.SaveTokens(ctx, *a.Tokens)
-		if errors.Is(err, store.ErrNotFound) {
-			// The store is older than the spill file. WeChat's list brings the account back.
-			_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
-				Authorization: of, Grant: a.Tokens.Grant, Value: a.Tokens.Tokens.RefreshToken, Source: a.Tokens.Source, ReceivedAt: a.Tokens.ObtainedAt,
-			})
-			return err
+		if !foreign(a.Tokens.ObtainedAt) {
+			moved, err = k.store.SaveTokens(ctx, *a.Tokens)
+			break
 		}
+		// If the account is not known WeChat's list will bring it back.
+		_, err = k.store.AppendRefreshToken(ctx, store.RefreshToken{
+			Authorization: of, Grant: a.Tokens.Grant, Value: a.Tokens.Tokens.RefreshToken, Source: a.Tokens.Source, ReceivedAt: a.Tokens.ObtainedAt,
+		})
 	case a.Grant != nil:
 		of = a.Grant.Authorization
 		_, moved, err = k.storeGrant(ctx, *a.Grant)
@@ -226,6 +234,9 @@ func (k *Keeper) restore(ctx context.Context, a Answer) error {
 	}
 	if err == nil && !moved {
 		err = k.verifySuperseded(ctx, of)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
 	return err
 }

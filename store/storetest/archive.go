@@ -39,6 +39,7 @@ func RunArchive(t *testing.T, open OpenArchive, others ...OpenArchive) {
 		"as of one instant":                    testDumpIsOneInstant,
 		"a reader who has seen enough":         testDumpEndsEarly,
 		"nothing of what cannot be loaded":     testLoadIsAllOrNothing,
+		"as many as there are":                 testLoadOfMany,
 		"only into an empty store":             testLoadNeedsRoom,
 		"an archive of an earlier version":     testLoadOfEarlierVersion,
 		"a swapped value concerns its record":  testSwappedValues,
@@ -219,7 +220,12 @@ func sequence(all []store.Record, err error) iter.Seq2[store.Record, error] {
 			if !yield(r, nil) {
 				return
 			}
-			clear(r.Values) // whoever kept it has lost
+			for _, v := range r.Values { // whoever kept it has lost
+				if b, ok := v.([]byte); ok {
+					clear(b)
+				}
+			}
+			clear(r.Values)
 		}
 		if err != nil {
 			yield(store.Record{}, err)
@@ -401,6 +407,41 @@ func testLoadIsAllOrNothing(e *archiveEnv) {
 	}
 	e.ok(target.Archived.Load(e.ctx, sequence(all, nil)))
 	e.equal(target.dump(), all)
+}
+
+// testLoadOfMany loads more records of a table than go into one statement, some of
+// them large and some without a column in between.
+func testLoadOfMany(e *archiveEnv) {
+	e.fill()
+	all := e.dump()
+	i := slices.IndexFunc(all, func(r store.Record) bool { return r.Table == "pushes" })
+	var many, want []store.Record
+	for n := range 300 {
+		r := cloneRecord(all[i])
+		set := func(column string, v any) { r.Values[slices.Index(r.Columns, column)] = v }
+		set("id", int64(n+1))
+		set("dedup_key", fmt.Sprintf("key %d", n))
+		set("kind", fmt.Sprintf("kind %d", n))
+		set("body", bytes.Repeat([]byte{byte(n)}, 1+n%7*30_000))
+		if n%50 == 0 {
+			set("reply", nil)
+			many = append(many, without(r, "reply"))
+		} else {
+			many = append(many, r)
+		}
+		want = append(want, r)
+	}
+	target := e.another(e.open)
+	e.ok(target.Archived.Load(e.ctx, sequence(slices.Concat(all[:i], many), nil)))
+	e.equal(digests(target.dump()), digests(slices.Concat(all[:i], want)))
+}
+
+// digests stand for records that are too large to be compared byte by byte.
+func digests(all []store.Record) (digests []string) {
+	for _, r := range all {
+		digests = append(digests, fmt.Sprintf("%s %v %x", r.Table, r.Columns, sha256.Sum256(fmt.Append(nil, r.Values...))))
+	}
+	return digests
 }
 
 // without returns a record without a column.

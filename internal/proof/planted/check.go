@@ -53,7 +53,7 @@ func (c check) program() string {
 }
 
 // patience is how long one run of a check may take.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // build compiles what a check runs, with an overlay if one is named: a test program,
 // or the server.
