@@ -126,6 +126,8 @@ type node struct {
 	id      uint64
 	keeper  *keeper.Keeper
 	pushes  *push.Handler
+	inside  sync.WaitGroup // requests that pushes is answering
+	closed  bool           // no further request comes in; behind run.mu
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	began   time.Time
@@ -226,6 +228,25 @@ func (n *node) die() {
 	// Run may wait for a save that will never go well until Close gives up.
 	_ = n.keeper.Close(gone)
 	n.running.Wait()
+	n.refuse()
+}
+
+// enter counts a request in, unless the node takes none any more.
+func (n *node) enter() bool {
+	n.r.mu.Lock()
+	defer n.r.mu.Unlock()
+	if !n.closed {
+		n.inside.Add(1)
+	}
+	return !n.closed
+}
+
+// refuse lets no further request in and waits for what the earlier ones began.
+func (n *node) refuse() {
+	n.r.mu.Lock()
+	n.closed = true
+	n.r.mu.Unlock()
+	n.inside.Wait()
 	n.pushes.Wait()
 }
 
@@ -253,7 +274,7 @@ func (c *cluster) end() {
 		if err := n.keeper.Close(context.WithoutCancel(n.r.t.Context())); err != nil {
 			n.r.failf("", "%v: Close: %v", n, err)
 		}
-		n.pushes.Wait()
+		n.refuse()
 	}
 }
 
@@ -760,7 +781,11 @@ func (n *node) receive(q *http.Request, body []byte) (*http.Response, error) {
 	var at intake
 	q = q.WithContext(context.WithValue(q.Context(), intakeKey{}, &at))
 	q.Body, q.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	if !n.enter() {
+		return nil, errDead
+	}
 	reply, err := simtest.HandlerTransport{Handler: n.pushes}.RoundTrip(q)
+	n.inside.Done()
 	n.hold("receive", at.key)
 	if n.dead.Load() {
 		return nil, errDead

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -26,7 +25,7 @@ func StartMariaDB(ctx context.Context, o Options) (*Service, error) {
 		},
 		command: func(s *Service) (string, []string) {
 			return bin["mariadbd"], []string{
-				"--no-defaults", "--datadir=" + s.path("data"), "--socket=" + filepath.Join(s.dir, "socket"),
+				"--no-defaults", "--datadir=" + s.path("data"), "--socket=mysqld.sock", // in the data directory, and never too long
 				"--pid-file=" + s.path("mariadbd.pid"), "--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1",
 				"--skip-grant-tables", "--skip-networking=0", "--skip-name-resolve",
 				"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--max-connections=200",
