@@ -490,7 +490,7 @@ func (c *Checker) presented(e history.Event, r *request) {
 		return
 	}
 	newest := m.keptNewest
-	if newest.number == 0 || e.Number >= newest.number || newest.at >= e.At {
+	if newest.number == 0 || e.Number >= newest.number || newest.at >= e.At || c.underWay(r.process, newest.at, e.At) {
 		return
 	}
 	// An older one may be tried after the newer one was denied.
@@ -501,6 +501,21 @@ func (c *Checker) presented(e history.Event, r *request) {
 	}
 	c.violationOf("INV-2", m.appid, e.At, []uint64{newest.seq, e.Seq},
 		"%s presents refresh token %d, though %d was reported as stored %v before and nobody has denied it", e.Process, e.Number, newest.number, e.At-newest.at)
+}
+
+// underWay reports whether a request that came at the time to may have been sent before
+// the time from: by a process that was dead or frozen since, or over a connection on
+// which nothing passed.
+func (c *Checker) underWay(p *process, from, to time.Duration) bool {
+	if p.died != 0 && p.died <= from {
+		return true
+	}
+	for _, s := range p.pauses {
+		if s.touches(from, to) {
+			return true
+		}
+	}
+	return c.faulty(p, from-transit, to, fault.ofPlatform)
 }
 
 // overlaps judges whether somebody else is refreshing already.

@@ -255,6 +255,18 @@ func TestInvariants(t *testing.T) {
 			story: usual("rotate-strict", "newest").refresh("0.1", one, 1).hands("0.1", one, 2).denied("0.1", one, 1),
 			want:  []string{"INV-2"},
 		},
+		"INV-2: an older token, from a process that died before the newer one was told": {
+			story: usual("rotate-strict", "newest").kill("0.1").start("0.2").refresh("0.2", one, 1).hands("0.2", one, 2).denied("0.1", one, 1),
+		},
+		"INV-2: an older token, over a connection that had stood still": {
+			story: usual("rotate-strict", "newest").start("1.1").fault("platform_half_open", true).refresh("1.1", one, 1).hands("1.1", one, 2).
+				fault("platform_half_open", false).denied("0.1", one, 1),
+		},
+		"INV-2: an older token long after a connection had stood still": {
+			story: usual("rotate-strict", "newest").start("1.1").fault("platform_half_open", true).fault("platform_half_open", false).wait(time.Second).
+				refresh("1.1", one, 1).hands("1.1", one, 2).denied("0.1", one, 1),
+			want: []string{"INV-2"},
+		},
 		"INV-2: an older token, and the denial of the newer one is being told": {
 			story: func() *story {
 				s := usual("rotate-strict", "newest").refresh("0.1", one, 1).hands("0.1", one, 2)
