@@ -17,6 +17,9 @@ const GateSetting = "gate"
 // is opened without it: the list helps, but custody must not depend on it.
 const gatePatience = 2 * time.Minute
 
+// gateRetry is how long after a comparison that failed the next one begins.
+const gateRetry = 5 * time.Second
+
 // gateRecheck is how long a refresh that met a closed gate is put off.
 const gateRecheck = 20 * time.Second
 
@@ -127,12 +130,14 @@ func (k *Keeper) tendGate(ctx context.Context, id tuoguan.ComponentAppID) error 
 	_, err = k.Reconcile(ctx, id)
 	now := k.now()
 	if err != nil {
-		c, readErr := k.component(ctx, id)
-		if readErr != nil || c.gateSince.IsZero() {
-			k.change(id, func(c *component) { c.gateSince = now })
-			return err
-		}
-		if now.Sub(c.gateSince) < gatePatience {
+		var since time.Time
+		k.change(id, func(c *component) {
+			if c.gateSince.IsZero() {
+				c.gateSince = now
+			}
+			since, c.due = c.gateSince, now.Add(gateRetry)
+		})
+		if now.Sub(since) < gatePatience {
 			return err
 		}
 		k.log.Error("WeChat's list cannot be had; going on without the comparison", "component_appid", id, "error", err)

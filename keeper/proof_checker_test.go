@@ -607,6 +607,9 @@ func (r *run) inspect(step time.Duration) {
 	all = all && f.False61003 < 1 && f.QuotaExhausted < 1 && f.ListMode == simulator.ListNewest && f.InfoMode == simulator.ListNewest && f.DropReplyAfterProcessing < 0.5
 	for _, appid := range r.appids {
 		m := r.merchants[appid]
+		if gated {
+			m.dueSince = now // nothing may be claimed before it opens
+		}
 		due := m.record.RefreshAt
 		if due.Before(m.dueSince) {
 			due = m.dueSince
