@@ -32,9 +32,9 @@ type cache struct {
 
 	mu    sync.Mutex // for those who replace entries
 	taken int        // slots in use
-	// generations count drops, by hash. A flight that began before a drop must not
-	// put its token back: the drop may have been a revocation.
-	generations [256]uint64
+	// generations count drops and new tokens, by hash. Who began before one of these must
+	// not put the token that he has read: it may have been revoked, or replaced.
+	generations [4096]uint64
 }
 
 // table has a power of two of slots, at most three quarters of them in use.
@@ -120,15 +120,15 @@ func (c *cache) doubtful(o tuoguan.TokenOwner) *entry {
 // trust says until when the entries are known to be what is stored.
 func (c *cache) trust(until time.Duration) { c.trusted.Store(int64(until)) }
 
-// generation returns the mark to hand to put and replace.
+// generation returns the mark to hand to put, publish and renew.
 func (c *cache) generation(o tuoguan.TokenOwner) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.generations[hash(o)%uint64(len(c.generations))]
 }
 
-// put publishes t unless something was dropped since the generation was read, and
-// reports whether it did.
+// put publishes a token that was read from the store, unless something has changed
+// since the generation was read, and reports whether it did.
 func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) bool {
 	h := hash(o)
 	c.mu.Lock()
@@ -140,37 +140,42 @@ func (c *cache) put(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, gene
 	return true
 }
 
-// renew is put for a token that was refreshed ahead of time, unless nobody has asked
+// publish is put for a token that is new, or none. Whatever becomes of it, the one before
+// is forgotten.
+func (c *cache) publish(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) bool {
+	h := hash(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	published := c.advance(h, generation)
+	if !published {
+		t = tuoguan.AccessToken{}
+	}
+	c.set(o, h, t, v)
+	return published
+}
+
+// advance makes what was read before outdated, and reports whether the generation was
+// still the one given. The lock is held.
+func (c *cache) advance(h, generation uint64) bool {
+	g := &c.generations[h%uint64(len(c.generations))]
+	*g++
+	return *g == generation+1
+}
+
+// renew is publish for a token that was refreshed ahead of time, unless nobody has asked
 // for the one before. So memory grows with those that are in use, not with all there are.
 func (c *cache) renew(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) bool {
 	h := hash(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generations[h%uint64(len(c.generations))] != generation {
-		return false
-	}
-	if slot, e := c.table.Load().slot(o, h); e != nil && e.asked.Load() {
+	renewed := c.advance(h, generation)
+	if slot, e := c.table.Load().slot(o, h); renewed && e != nil && e.asked.Load() {
 		c.set(o, h, t, v)
 		slot.Load().asked.Store(false)
 	} else if e != nil {
 		c.set(o, h, tuoguan.AccessToken{}, version{})
 	}
-	return true
-}
-
-// replace publishes the token of a new grant: the old one is forgotten whatever
-// happens, the new one is put unless something was dropped since the generation
-// was read. A zero token is not put.
-func (c *cache) replace(o tuoguan.TokenOwner, t tuoguan.AccessToken, v version, generation uint64) {
-	h := hash(o)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	g := &c.generations[h%uint64(len(c.generations))]
-	if *g != generation {
-		t = tuoguan.AccessToken{}
-	}
-	*g++
-	c.set(o, h, t, v)
+	return renewed
 }
 
 // drop forgets the token of o.

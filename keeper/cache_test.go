@@ -50,3 +50,33 @@ func TestRenewKeepsWhatIsInUse(t *testing.T) {
 		t.Error("a token is renewed that was dropped meanwhile")
 	}
 }
+
+// TestWhatWasReadDoesNotOutliveWhatIsNew reads a token, gets a new one, and is slow to
+// put the first into memory.
+func TestWhatWasReadDoesNotOutliveWhatIsNew(t *testing.T) {
+	t.Parallel()
+	o := tuoguan.AuthorizerToken("wxc0000000000000", "wx00000000000000a1")
+	token := func(value string) tuoguan.AccessToken {
+		return tuoguan.AccessToken{Value: tuoguan.NewSecret(value), ExpiresAt: time.Now().Add(2 * time.Hour)}
+	}
+	for name, renew := range map[string]func(*cache) bool{
+		"published":               func(c *cache) bool { return c.publish(o, token("new"), version{}, c.generation(o)) },
+		"renewed ahead of time":   func(c *cache) bool { return c.renew(o, token("new"), version{}, c.generation(o)) },
+		"by somebody out of date": func(c *cache) bool { return !c.publish(o, token("new"), version{}, c.generation(o)-1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCache(nil, time.Now, true)
+			read := c.generation(o)
+			if !renew(c) {
+				t.Error("the new token was not taken as it should be")
+			}
+			if c.put(o, token("old"), version{}, read) {
+				t.Error("the old one was put")
+			}
+			if e := c.get(o); e != nil && e.token.Value.Reveal() != "new" {
+				t.Errorf("memory has %q", e.token.Value.Reveal())
+			}
+		})
+	}
+}

@@ -160,13 +160,27 @@ type expectation struct {
 }
 
 // expectGrant notes that an account has authorized anew: its old token is dead over
-// there, and readers have to wait for the new one.
+// there, and readers have to wait for the new one. Of several codes that are not
+// exchanged yet the one of the latest authorization counts.
 func (k *Keeper) expectGrant(e store.Exchange) {
 	authorization := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
 	k.mu.Lock()
+	known, ok := k.expected[authorization]
+	if ok && later(known.Exchange, e) {
+		k.mu.Unlock()
+		return
+	}
 	k.expected[authorization] = expectation{e, k.cache.now()}
 	k.mu.Unlock()
 	k.cache.drop(tuoguan.AuthorizerToken(e.Component, e.Authorizer))
+}
+
+// later reports whether the authorization that led to a is later than that of b.
+func later(a, b store.Exchange) bool {
+	if !a.AuthorizedAt.Equal(b.AuthorizedAt) {
+		return a.AuthorizedAt.After(b.AuthorizedAt)
+	}
+	return a.CreatedAt.After(b.CreatedAt)
 }
 
 // regranted ends what expectGrant began.
@@ -335,7 +349,7 @@ func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 		k.cache.drop(owner)
 	default:
 		// The old token died over there; nobody may see it from now on.
-		k.cache.replace(owner, tuoguan.AccessToken{Value: a.Tokens.AccessToken, ExpiresAt: a.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
+		k.cache.publish(owner, tuoguan.AccessToken{Value: a.Tokens.AccessToken, ExpiresAt: a.Tokens.ExpiresAt}, version{grant: a.Grant}, generation)
 		k.absolve(owner, a.Tokens.AccessToken)
 		k.forgive(owner.String())
 		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)

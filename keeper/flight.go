@@ -93,11 +93,8 @@ func (k *Keeper) stored(ctx context.Context, owner tuoguan.TokenOwner) (stored, 
 // await returns a token of owner that is not failed, waiting no longer than ctx
 // or the configured limit.
 func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuoguan.Secret) (tuoguan.AccessToken, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, k.cfg.WaitLimit)
-		defer cancel()
-	}
+	ctx, cancel := k.limited(ctx)
+	defer cancel()
 	if err := k.sync(ctx); err != nil {
 		return tuoguan.AccessToken{}, err
 	}
@@ -106,9 +103,7 @@ func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuo
 	}
 	w := want{failed: failed}
 	if failed.IsZero() {
-		k.mu.Lock()
-		w.failed = k.reported[owner]
-		k.mu.Unlock()
+		w.failed = k.reportedToken(owner)
 		// A refresh ahead of time may be under way and slow. The token that is
 		// still good must not wait for it.
 		if t, err := k.read(ctx, owner, w); err != nil || !t.Value.IsZero() {
@@ -117,13 +112,36 @@ func (k *Keeper) await(ctx context.Context, owner tuoguan.TokenOwner, failed tuo
 	}
 	// The flight joined may have begun for somebody who did not know of the failed
 	// token yet; then it is worth a second one.
+	err := fmt.Errorf("refresh the token of %s: it is still the one reported as failed", owner)
 	for range 2 {
-		t, err := k.join(ctx, owner, w)
-		if err != nil || !t.Value.Equal(w.failed) {
-			return t, err
+		t, joinErr := k.join(ctx, owner, w)
+		switch {
+		case errors.Is(joinErr, errChanged):
+			// A new authorization came meanwhile, and what it brings is wanted.
+			err = joinErr
+			if waitErr := k.awaitGrant(ctx, owner); waitErr != nil {
+				return tuoguan.AccessToken{}, waitErr
+			}
+		case joinErr != nil || !t.Value.Equal(w.failed):
+			return t, joinErr
 		}
 	}
-	return tuoguan.AccessToken{}, fmt.Errorf("refresh the token of %s: it is still the one reported as failed", owner)
+	return tuoguan.AccessToken{}, err
+}
+
+// limited bounds the wait of a caller that has not done so.
+func (k *Keeper) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, k.cfg.WaitLimit)
+}
+
+// reportedToken returns the token that WeChat has refused and that is still in force.
+func (k *Keeper) reportedToken(owner tuoguan.TokenOwner) tuoguan.Secret {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.reported[owner]
 }
 
 // read takes the token from the store if it serves; a zero token means that a
@@ -229,7 +247,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 	}
 	if err == nil {
 		k.absolve(owner, s.Value)
-		put := k.cache.put
+		put := k.cache.publish
 		if w.ahead && !owner.IsComponent() {
 			put = k.cache.renew
 		}

@@ -127,6 +127,11 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 			return false
 		}
 		tried = append(tried, candidate)
+		// A new authorization may have come meanwhile. Then nothing of this one counts.
+		if current, readErr := k.store.Authorizer(ctx, a.Authorization); readErr == nil && current.Grant != a.Grant {
+			err = fmt.Errorf("refresh %s: %w", a.Authorization, errChanged)
+			return true
+		}
 		if source == store.FromInfo || source == store.FromList {
 			if err := k.keepCandidate(a.Authorization, a.Grant, candidate, source); err != nil {
 				k.log.Error("a refresh token found could not be kept", "authorizer_appid", a.Authorizer, "error", err)

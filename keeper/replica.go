@@ -207,7 +207,7 @@ func (k *Keeper) expectAll(pending []store.Exchange) {
 	for _, e := range pending {
 		a := tuoguan.Authorization{Component: e.Component, Authorizer: e.Authorizer}
 		still[a] = true
-		if _, ok := k.expected[a]; !ok {
+		if known, ok := k.expected[a]; !ok || later(e, known.Exchange) {
 			added = append(added, e)
 		}
 	}

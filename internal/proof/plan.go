@@ -134,7 +134,7 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			power(behaviours[0], store, 10)
 			keys(behaviours[1], store, 10*time.Second)
 		case p == Full && lite:
-			for i := range 22 {
+			for i := range 24 {
 				b := behaviours[i%len(behaviours)]
 				if i%3 == 2 {
 					kills(b, store, 1000, killing...)

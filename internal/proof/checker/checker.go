@@ -175,8 +175,8 @@ type delivery struct {
 	from, at time.Duration
 }
 
-// transit is how long a reply may be on its way through what the driver has put
-// between the platform and a server.
+// transit is how long a request or a reply may be on its way through what the driver has
+// put between the platform and a server.
 const transit = 20 * time.Millisecond
 
 // arrived reports whether a reply that was written out came through for certain.
@@ -490,7 +490,7 @@ func (c *Checker) presented(e history.Event, r *request) {
 		return
 	}
 	newest := m.keptNewest
-	if newest.number == 0 || e.Number >= newest.number || newest.at >= e.At || c.underWay(r.process, newest.at, e.At) {
+	if newest.number == 0 || e.Number >= newest.number || e.At <= newest.at+transit || c.underWay(r.process, newest.at, e.At) {
 		return
 	}
 	// An older one may be tried after the newer one was denied.
