@@ -113,14 +113,15 @@ func (k *Keeper) reconcileOne(ctx context.Context, id tuoguan.ComponentAppID, en
 			known = known || h.Value.Equal(entry.RefreshToken)
 		}
 	}
+	newer := entry.AuthorizedAt.After(a.AuthorizedAt) && entry.AuthorizedAt.After(a.RevokedAt)
 	switch {
 	case known && a.State == tuoguan.StateNeedsReauthorization:
 		// WeChat lists it, so it is worth another look.
 		_, err = k.verifyByRefresh(ctx, a)
 		return err
-	case known:
+	case known && !(newer && a.State == tuoguan.StateRevoked): // else only its token has survived, in a spill file
 		return nil
-	case unknown, entry.AuthorizedAt.After(a.AuthorizedAt) && entry.AuthorizedAt.After(a.RevokedAt):
+	case unknown, newer:
 		if unknown {
 			r.Adopted++
 		} else {

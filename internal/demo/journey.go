@@ -242,7 +242,11 @@ func (j *journey) merchantConfirms(ctx context.Context) (string, error) {
 	}
 	exchanged := 0
 	if err := j.journal(ctx, func(l line) {
-		if l.Kind == "request" && strings.HasSuffix(l.Path, "/api_query_auth") && l.Status == http.StatusOK && l.Errcode == 0 {
+		switch {
+		case !strings.HasSuffix(l.Path, "/api_query_auth"):
+		case l.Fault == "html_reply":
+			exchanged-- // a status of 200 all the same, and nothing was done
+		case l.Kind == "request" && l.Status == http.StatusOK && l.Errcode == 0:
 			exchanged++
 		}
 	}); err != nil {
@@ -595,6 +599,7 @@ type line struct {
 	Path    string `json:"path"`
 	Status  int    `json:"status"`
 	Errcode int    `json:"errcode"`
+	Fault   string `json:"fault"`
 }
 
 // journal reads the whole journal.
