@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
@@ -182,24 +183,14 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 	if err != nil {
 		return tuoguan.AccessToken{}, fmt.Errorf("read the tickets of %s: %w", id, err)
 	}
-	// The newest ticket may not be good yet, and the one before may no longer be.
-	err = fmt.Errorf("%w: %s", ErrNoTicket, id)
-	var reply tuoguan.AccessToken
-	var asked time.Time
-	for _, t := range tickets {
-		if began.Sub(t.ReceivedAt) > ticketLife {
-			continue
+	tickets = slices.DeleteFunc(tickets, func(t store.Ticket) bool { return began.Sub(t.ReceivedAt) > ticketLife })
+	reply, asked, err := k.createToken(ctx, id, c.record.Secret, tickets)
+	if staged := c.record.StagedSecret; !staged.IsZero() && (errors.Is(err, wxapi.ErrConfig) || errors.Is(err, wxapi.ErrTokenInvalid)) {
+		refusal := err
+		if reply, asked, err = k.createToken(ctx, id, staged, tickets); err != nil {
+			return tuoguan.AccessToken{}, refusal
 		}
-		err = k.ask(ctx, func(ctx context.Context) (err error) {
-			asked = k.now()
-			reply, err = k.api.CreateComponentToken(ctx, id, c.record.Secret, t.Value)
-			reply.ExpiresAt = k.ours(reply.ExpiresAt)
-			return err
-		})
-		if !errors.Is(err, wxapi.ErrTicketInvalid) {
-			break
-		}
-		k.log.Warn("WeChat does not take a ticket, trying the one before", "component_appid", id, "error", err)
+		k.promote(ctx, id, staged)
 	}
 	if err != nil {
 		return tuoguan.AccessToken{}, err
@@ -220,6 +211,44 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 	}
 	k.log.Info("component token obtained", "component_appid", id, "expires_in", reply.ExpiresAt.Sub(asked).Round(time.Second), "term", lease.Epoch)
 	return reply, nil
+}
+
+// createToken asks WeChat for a component token. The newest ticket may not be good
+// yet, and the one before may no longer be.
+func (k *Keeper) createToken(ctx context.Context, id tuoguan.ComponentAppID, secret tuoguan.Secret, tickets []store.Ticket) (reply tuoguan.AccessToken, asked time.Time, err error) {
+	err = fmt.Errorf("%w: %s", ErrNoTicket, id)
+	for _, t := range tickets {
+		err = k.ask(ctx, func(ctx context.Context) (err error) {
+			asked = k.now()
+			reply, err = k.api.CreateComponentToken(ctx, id, secret, t.Value)
+			reply.ExpiresAt = k.ours(reply.ExpiresAt)
+			return err
+		})
+		if !errors.Is(err, wxapi.ErrTicketInvalid) {
+			break
+		}
+		k.log.Warn("WeChat does not take a ticket, trying the one before", "component_appid", id, "error", err)
+	}
+	return reply, asked, err
+}
+
+// promote makes the staged AppSecret, which WeChat has taken, the one in use. If that
+// cannot be stored the next token finds out again.
+func (k *Keeper) promote(ctx context.Context, id tuoguan.ComponentAppID, staged tuoguan.Secret) {
+	c, err := k.store.Component(ctx, id)
+	if err == nil && !c.StagedSecret.Equal(staged) {
+		return // somebody has changed it meanwhile
+	}
+	if err == nil {
+		c.Secret, c.StagedSecret, c.UpdatedAt = staged, tuoguan.Secret{}, k.now()
+		err = k.store.PutComponent(ctx, c)
+	}
+	if err != nil {
+		k.log.Warn("the staged AppSecret is in use and could not be stored as such", "component_appid", id, "error", err)
+		return
+	}
+	k.change(id, func(known *component) { known.record = c })
+	k.log.Info("WeChat takes the staged AppSecret; it replaces the one before", "component_appid", id)
 }
 
 // tendComponent does what is due for one component: a token ahead of its expiry, a

@@ -35,6 +35,9 @@ var (
 	// ErrStorage: the store does not work. It could not keep a new token, so WeChat is
 	// not asked for one.
 	ErrStorage = errors.New("keeper: the store does not work at present")
+	// ErrRefreshNeeded: no token serves at present, and the caller did not want one to be
+	// fetched.
+	ErrRefreshNeeded = errors.New("keeper: no token is in force, and none may be fetched")
 	// ErrClosed: the keeper has been closed.
 	ErrClosed = errors.New("keeper: closed")
 )
@@ -246,6 +249,25 @@ func (k *Keeper) verified(ctx context.Context, owner tuoguan.TokenOwner, token t
 		}
 	}
 	return k.await(ctx, owner, tuoguan.Secret{})
+}
+
+// Peek returns the token in force as Token does, but never asks WeChat for one: where
+// none serves it fails with ErrRefreshNeeded. A refresh that somebody else has asked
+// for is not waited for.
+func (k *Keeper) Peek(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
+	if e := k.cache.get(owner); e != nil {
+		return e.token, nil
+	}
+	ctx, cancel := k.limited(ctx)
+	defer cancel()
+	if err := k.sync(ctx); err != nil {
+		return tuoguan.AccessToken{}, err
+	}
+	t, err := k.read(ctx, owner, want{failed: k.reportedToken(owner)})
+	if err == nil && t.Value.IsZero() {
+		err = fmt.Errorf("%w: %s", ErrRefreshNeeded, owner)
+	}
+	return t, err
 }
 
 // Invalidate reports that WeChat refused the token failed. It returns the current

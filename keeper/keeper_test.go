@@ -806,3 +806,132 @@ func TestReconcileAdoptsWhatIsMissing(t *testing.T) {
 		}
 	})
 }
+
+func TestAnOlderCodeDoesNotHideANewerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		w.authorize(appid)
+		old := w.good(w.owner(appid))
+		// Two codes were told and not exchanged before the process ended: one from before
+		// the grant that is stored, which comes last, and a newer one.
+		granted := w.record(appid).AuthorizedAt
+		for name, at := range map[string]time.Duration{"newer": time.Minute, "older": -time.Minute} {
+			code := tuoguan.NewSecret("queryauthcode@@@" + name)
+			if _, _, err := w.store.PutExchange(t.Context(), store.Exchange{
+				Component: w.id, Code: code, CodeHash: keeper.HashCode(code), Authorizer: tuoguan.AuthorizerAppID(appid),
+				State: store.ExchangePending, AuthorizedAt: granted.Add(at), CreatedAt: granted.Add(at), DueAt: granted.Add(-at),
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.faults(func(f *simulator.Faults) { f.Busy = 1 })
+		for range 4 {
+			next := w.newKeeper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			token, err := next.Token(ctx, w.owner(appid))
+			cancel()
+			if err == nil && token.Value.Equal(old.Value) {
+				t.Error("the token of the grant before was handed out")
+			}
+			if err := next.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestPeekNeverAsksWeChat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		w.authorize(appid)
+		owner := w.owner(appid)
+		token := w.good(owner)
+		for name, k := range map[string]*keeper.Keeper{"in memory": w.keeper, "in the store": w.newKeeper()} {
+			peeked, err := k.Peek(t.Context(), owner)
+			if err != nil || !peeked.Value.Equal(token.Value) {
+				t.Errorf("%s: %v, %v", name, peeked, err)
+			}
+		}
+		calls := w.calls("api_authorizer_token")
+		time.Sleep(2 * time.Hour)
+		if peeked, err := w.keeper.Peek(t.Context(), owner); !errors.Is(err, keeper.ErrRefreshNeeded) {
+			t.Errorf("after its end: %v, %v", peeked, err)
+		}
+		if _, err := w.keeper.Peek(t.Context(), w.owner("wxffffffffffffffff")); !errors.Is(err, keeper.ErrUnknownAuthorizer) {
+			t.Errorf("unknown: %v", err)
+		}
+		if n := w.calls("api_authorizer_token") - calls; n != 0 {
+			t.Errorf("%d refreshes", n)
+		}
+	})
+}
+
+func TestStagedSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		w.good(tuoguan.ComponentToken(w.id))
+		c, err := w.keeper.Component(t.Context(), w.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := w.component
+		changed.Secret = "0123456789abcdef0123456789abcdef"
+		c.StagedSecret = tuoguan.NewSecret(changed.Secret)
+		if err := w.keeper.PutComponent(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.keeper.Refresh(t.Context(), tuoguan.ComponentToken(w.id)); err != nil {
+			t.Fatalf("before WeChat knows the new secret: %v", err)
+		}
+		simtest.Register(t, w.sim, changed)
+		if _, err := w.keeper.Refresh(t.Context(), tuoguan.ComponentToken(w.id)); err != nil {
+			t.Fatalf("after: %v", err)
+		}
+		stored, err := w.store.Component(t.Context(), w.id)
+		if err != nil || !stored.Secret.Equal(c.StagedSecret) || !stored.StagedSecret.IsZero() {
+			t.Errorf("the staged secret did not replace the one before: %v", err)
+		}
+	})
+}
+
+func TestReconcileRevivesWhatOnlyTheListAndTheHistoryKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		w.faults(func(f *simulator.Faults) { f.RefreshTokenMode = simulator.RotateStrict })
+		appid := w.account()
+		w.authorize(appid)
+		w.good(w.owner(appid))
+		time.Sleep(time.Minute)
+		if _, err := w.sim.Unauthorize(t.Context(), appid, w.component.AppID); err != nil {
+			t.Fatal(err)
+		}
+		// What is restored later comes from here, but the refresh token of the next
+		// authorization has survived in a spill file.
+		backup := w.store.Store.(*memory.Store).Clone()
+		time.Sleep(time.Minute)
+		w.authorize(appid)
+		w.good(w.owner(appid))
+		since := w.record(appid)
+		w.store.Store = backup
+		if _, err := backup.AppendRefreshToken(t.Context(), store.RefreshToken{
+			Authorization: since.Authorization, Grant: since.Grant, Value: since.Tokens.RefreshToken, Source: store.FromExchange, ReceivedAt: since.ObtainedAt,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		restored := w.newKeeper()
+		defer func() { _ = restored.Close(context.Background()) }()
+		r, err := restored.Reconcile(t.Context(), w.id)
+		if err != nil || r.Renewed != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		token, err := restored.Token(t.Context(), w.owner(appid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := w.sim.Token(token.Value.Reveal()); s.Errcode != 0 {
+			t.Errorf("its token is refused with %d", s.Errcode)
+		}
+	})
+}

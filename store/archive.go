@@ -13,8 +13,8 @@ type Archive interface {
 	// memory is used again. An error is the last that is yielded.
 	Dump(ctx context.Context) iter.Seq2[Record, error]
 	// Load stores records as dumped by any store, all of them or none. The store must
-	// hold no component and no authorizer; its own settings are replaced. Columns that
-	// this version does not know are an error.
+	// hold nothing but settings and leases, which are replaced. Columns that this version
+	// does not know are an error; those that a record lacks are empty.
 	Load(ctx context.Context, records iter.Seq2[Record, error]) error
 	// Reseal seals up to limit records anew whose values are not sealed as the cipher
 	// would now, going on where an earlier call has ended; the empty string is the

@@ -16,5 +16,6 @@
 //   - Every secret is sealed by the [Cipher] before it is written and is bound to its
 //     place, so that a stolen file holds none and a swapped value does not open.
 //
-// The store decides what time it is where leases are concerned, never the caller.
+// The store decides what time it is where leases and the expiry of values are concerned,
+// never the caller.
 package store

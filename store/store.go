@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
@@ -33,6 +34,9 @@ type Store interface {
 	Pushes
 	Leases
 	Settings
+	APIKeys
+	Audits
+	Values
 
 	// Changes tells what any process has changed since the instant given, which is by
 	// the store's clock. What was changed at about that instant may be told again, and
@@ -43,9 +47,10 @@ type Store interface {
 	// Probe makes a small durable write, to find out before a token is at risk
 	// whether the store can still keep one.
 	Probe(ctx context.Context) error
-	// Collect removes what is older than the instants given, and leases on exchanges
-	// that are gone. It never removes a component, an authorizer, a lease on one of
-	// these, or a refresh token of a current grant.
+	// Collect removes what is older than the instants given, leases on exchanges that
+	// are gone, and values that have been expired for [ExpiredValuesKept]. It never
+	// removes a component, an authorizer, a lease on one of these, a refresh token of a
+	// current grant, an API key, or an audit record.
 	Collect(ctx context.Context, before Retention) error
 	// Close waits for work under way and releases everything.
 	Close() error
@@ -116,6 +121,10 @@ type Component struct {
 	Secret         tuoguan.Secret // AppSecret
 	Token          tuoguan.Secret // signs pushes
 	EncodingAESKey tuoguan.Secret
+
+	// StagedSecret is an AppSecret that WeChat's console has been told, or will be: it is
+	// tried when WeChat refuses Secret, and replaces it once WeChat takes it. Zero if none.
+	StagedSecret tuoguan.Secret
 
 	// Previous values stay valid for pushes while WeChat may still use them; zero if none.
 	PreviousToken          tuoguan.Secret
@@ -199,6 +208,8 @@ type Authorizers interface {
 	// the sets are not nil and the profile was read for the current grant.
 	// ErrNotFound if there is no such authorizer.
 	SaveProfile(ctx context.Context, a tuoguan.Authorization, p Profile) error
+	// SaveTags replaces the tags, each a text without commas. ErrNotFound if there is no such authorizer.
+	SaveTags(ctx context.Context, a tuoguan.Authorization, tags []string) error
 
 	// ClaimDue claims the leases of authorizers that are due for a refresh at the
 	// instant given, the longest overdue first, as by AcquireLease, except that leases
@@ -220,6 +231,7 @@ type Authorizer struct {
 	AuthorizedAt time.Time // when the current grant began
 	RevokedAt    time.Time // zero unless revoked
 	Reference    string    // the tenant, as named by the authorization link; kept by later grants without one
+	Tags         []string  // given by operators, ascending; kept by later grants
 
 	PermissionSets []tuoguan.PermissionSet // ascending
 	FuncInfo       string                  // func_info as received, JSON
@@ -253,11 +265,33 @@ type AuthorizerQuery struct {
 	State         tuoguan.State
 	Kind          tuoguan.Kind
 	PermissionSet tuoguan.PermissionSet
+	Tag           string
 	// Text matches the AppID, the original id or a part of the nick name, ignoring case.
 	Text string
+	// Reach leaves out what a caller must not see.
+	Reach Reach
 
 	After tuoguan.Authorization // exclusive; where the last page ended
 	Limit int                   // defaults to DefaultLimit
+}
+
+// Reach bounds which authorizations somebody has to do with. The zero value is all.
+type Reach struct {
+	// Components, if not empty, are the only ones.
+	Components []tuoguan.ComponentAppID
+	// Authorizers and Tags, if not both empty, are the only ones: an authorization is
+	// within reach if its account is named or it has one of the tags.
+	Authorizers []tuoguan.AuthorizerAppID
+	Tags        []string
+}
+
+// Contains reports whether an authorization with these tags is within reach.
+func (r Reach) Contains(a tuoguan.Authorization, tags []string) bool {
+	if len(r.Components) > 0 && !slices.Contains(r.Components, a.Component) {
+		return false
+	}
+	return len(r.Authorizers) == 0 && len(r.Tags) == 0 || slices.Contains(r.Authorizers, a.Authorizer) ||
+		slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(r.Tags, tag) })
 }
 
 // DefaultLimit is how many records a list returns where the limit given is not positive.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ func (s *Store) authorizer(r Row) (store.Authorizer, error) {
 		AuthorizedAt:   r.Time(),
 		RevokedAt:      r.Time(),
 		Reference:      r.Text(),
+		Tags:           tags(r.Text()),
 		PermissionSets: permissionSets(r.Text()),
 		FuncInfo:       r.Text(),
 	}
@@ -85,6 +87,31 @@ func joinPermissionSets(sets []tuoguan.PermissionSet) string {
 	return strings.Join(items, ",")
 }
 
+// tags is the reverse of joinTags.
+func tags(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list[1:len(list)-1], ",")
+}
+
+// joinTags returns tags in their order with a comma before each and after the last, so
+// that each is found with its commas.
+func joinTags(tags []string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return "," + strings.Join(slices.Compact(slices.Sorted(slices.Values(tags))), ",") + ","
+}
+
+// withCommas returns tags as they are looked for.
+func withCommas(tags []string) (all []string) {
+	for _, tag := range tags {
+		all = append(all, ","+tag+",")
+	}
+	return all
+}
+
 // Authorizer implements [store.Authorizers].
 func (s *Store) Authorizer(ctx context.Context, a tuoguan.Authorization) (store.Authorizer, error) {
 	return readOne(ctx, s, s.authorizer, s.selectAuthorizer, a.Component, a.Authorizer)
@@ -107,11 +134,46 @@ func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]sto
 	where(q.PermissionSet != 0, `EXISTS (SELECT 1 FROM authorizer_permission_sets p
 		WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer AND p.permission_set = ?)`,
 		q.PermissionSet)
+	where(q.Tag != "", s.q.TagsContain, ","+q.Tag+",")
+	components := padded(q.Reach.Components)
+	where(len(components) > 0, oneOf("component", len(components)), components...)
+	appIDs, texts := padded(q.Reach.Authorizers), padded(withCommas(q.Reach.Tags))
+	named, tagged := oneOf("authorizer", len(appIDs)), anyOf(s.q.TagsContain, len(texts))
+	where(len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0, "("+named+" OR "+tagged+")", append(appIDs, texts...)...)
 	text := strings.ToLower(q.Text)
 	where(text != "", "(lower(authorizer) = ? OR lower(user_name) = ? OR "+s.q.NickNameContains+")", text, text, text)
 	query := s.q.SelectAuthorizers + " WHERE " + strings.Join(conditions, " AND ") +
 		" ORDER BY component, authorizer LIMIT ?"
 	return readAll(ctx, s, s.authorizer, query, append(args, limit(q.Limit))...)
+}
+
+// padded returns values as arguments, repeated until they are as many as a power of
+// two: so conditions for any number of them are few to prepare.
+func padded[T any](values []T) (args []any) {
+	for i := 0; i < len(values) || i&(i-1) != 0; i++ {
+		args = append(args, values[i%len(values)])
+	}
+	return args
+}
+
+// oneOf is the condition that a column is one of n values.
+func oneOf(column string, n int) string {
+	if n == 0 {
+		return "1 = 0"
+	}
+	return column + " IN (?" + strings.Repeat(", ?", n-1) + ")"
+}
+
+// anyOf is the condition that one with a plain placeholder holds for any of n values, a
+// power of two or 0. It is not nested deeply.
+func anyOf(condition string, n int) string {
+	if n == 0 {
+		return "1 = 0"
+	}
+	for ; n > 1; n /= 2 {
+		condition = "(" + condition + " OR " + condition + ")"
+	}
+	return condition
 }
 
 // CountAuthorizers implements [store.Authorizers].
@@ -517,6 +579,17 @@ func (s *Store) SaveProfile(ctx context.Context, a tuoguan.Authorization, p stor
 			return err
 		}
 		return s.replacePermissionSets(tx, a, p.PermissionSets)
+	})
+}
+
+// SaveTags implements [store.Authorizers].
+func (s *Store) SaveTags(ctx context.Context, a tuoguan.Authorization, tags []string) error {
+	return s.write(ctx, 1, func(tx Tx) error {
+		changed, err := tx.Exec(s.q.SaveTags, a.Component, a.Authorizer, joinTags(tags), s.shift())
+		if err == nil && changed == 0 {
+			err = store.ErrNotFound
+		}
+		return err
 	})
 }
 

@@ -24,6 +24,7 @@ func (s *Store) Collect(ctx context.Context, before store.Retention) error {
 		s.remove(ctx, before.Links, s.q.OldLinks, s.q.DeleteLink, s.q.DeleteVisits),
 		s.remove(ctx, before.Exchanges, s.q.OldExchanges, s.q.DeleteExchange),
 		s.remove(ctx, now, s.q.OldLeases, s.q.DeleteLease),
+		s.remove(ctx, now.Add(-store.ExpiredValuesKept), s.q.OldValues, s.q.DeleteValue),
 	)
 }
 

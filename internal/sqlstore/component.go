@@ -39,6 +39,7 @@ func componentSecrets(c *store.Component) []componentSecret {
 		{"encoding_aes_key", &c.EncodingAESKey},
 		{"previous_token", &c.PreviousToken},
 		{"previous_encoding_aes_key", &c.PreviousEncodingAESKey},
+		{"staged_secret", &c.StagedSecret},
 	}
 }
 

@@ -1,7 +1,8 @@
 package sqlstore
 
 // Queries are the statements for one database. The comments say what each is given,
-// in this order, and what its rows hold. All columns are NOT NULL but the sealed ones.
+// in this order, and what its rows hold. All columns are NOT NULL but the sealed ones,
+// and tags where a text cannot be given a default.
 //
 // Where a statement needs the present it is given a shift: what to add to the
 // database's clock to get the store's (which tests move), in milliseconds. A database
@@ -23,8 +24,8 @@ type Queries struct {
 	InsertSetting string // (name, value), of version 1; gives way
 	UpdateSetting string // (name, value, version): only this version, which goes up by one
 
-	PutComponent     string // (component, secret, token, encoding_aes_key, previous_token, previous_encoding_aes_key, created_at, updated_at, shift): inserts it, or updates all but created_at; changed_at is the present
-	SelectComponents string // (): component, the five secrets, created_at, updated_at; by component
+	PutComponent     string // (component, secret, token, encoding_aes_key, previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at, shift): inserts it, or updates all but created_at; changed_at is the present
+	SelectComponents string // (): component, the six secrets, created_at, updated_at; by component
 	SelectComponent  string // (component): the same of one
 
 	InsertTicket  string // (component, value, created_at, received_at)
@@ -36,7 +37,7 @@ type Queries struct {
 	UpdateComponentToken string // the same: only where the stored epoch is smaller
 
 	// SelectAuthorizers, without a WHERE: component, authorizer, state, grant_no,
-	// authorized_at, revoked_at, reference, permission sets ascending with commas
+	// authorized_at, revoked_at, reference, tags, permission sets ascending with commas
 	// between them, func_info, access_token, refresh_token, refresh_token_grant,
 	// expires_at, obtained_at, epoch, trouble_failures, trouble_code, trouble_message,
 	// suspect_since, refresh_at, profile_grant, kind, nick_name, user_name, alias,
@@ -44,6 +45,7 @@ type Queries struct {
 	// profile_raw, profile_read_at, created_at, updated_at. The table is not renamed.
 	SelectAuthorizers string
 	NickNameContains  string // a condition with a plain ?: nick_name_folded contains the text, taken literally
+	TagsContain       string // likewise of tags
 	CountAuthorizers  string // (): component, state, count; ordered by these
 
 	SelectGrant string // (component, authorizer): grant_no, authorized_at, revoked_at, state, epoch, obtained_at
@@ -80,6 +82,7 @@ type Queries struct {
 	RevokeLater  string // (component, authorizer, at): revoked_at, only where the state is revoked and it is smaller
 	SaveProfile  string // (component, authorizer, profile_grant, kind, nick_name, nick_name_folded, user_name, alias, head_image, principal_name, service_type, verify_type, account_status, profile_raw, profile_read_at, shift): only where the stored profile_grant is not greater
 	SaveFuncInfo string // (component, authorizer, grant_no, func_info): only where the grant is this one
+	SaveTags     string // (component, authorizer, tags, shift)
 
 	// LockDue (at, shift, limit): component, authorizer, refresh_at, epoch of the lease
 	// or 0 where there is none, the store's clock; those with 0 < refresh_at <= at on
@@ -128,6 +131,23 @@ type Queries struct {
 	ReleaseLease string // (lease_key, holder, epoch): only this one; holder becomes '', until 0
 	SelectLeases string // (from, to, shift): lease_key, holder, epoch, until; those in force with from <= lease_key < to, ordered by it
 
+	InsertAPIKey  string // (id, name, hash, previous_hash, previous_until, scope, created_at, updated_at, expires_at, revoked_at, last_used_at), of version 1; gives way
+	UpdateAPIKey  string // the same, then version: only this version, which goes up by one; created_at and last_used_at stay
+	SelectAPIKey  string // (id): the columns of InsertAPIKey, version
+	SelectAPIKeys string // (after, limit): the same columns; those with id > after, by id
+	TouchAPIKey   string // (id, last_used_at): only where the stored one is smaller
+
+	LastAudit      string // (): seq, recorded_at, body, hash; of the greatest seq
+	SelectAudit    string // (after, limit): the same columns; those with seq > after, by seq
+	AuditBackwards string // (before, limit): the same columns; those with seq < before, greatest seq first
+
+	SelectValue         string // (value_key, shift): value_key, data, expires_at, version; if it has not expired
+	LockValue           string // the same
+	InsertValue         string // (value_key, data, expires_at), of version 1; gives way
+	ReplaceExpiredValue string // (value_key, data, expires_at, shift): only what has expired; version becomes 1
+	UpdateValue         string // (value_key, data, expires_at, shift, version): only this version, which goes up by one, and only what has not expired
+	TakeValue           string // (value_key): deletes it
+
 	ChangedAuthorizers    string // (since): component, authorizer, state, grant_no, epoch; those with updated_at >= since
 	ChangedComponents     string // (since): component; those with changed_at >= since
 	SelectComponentEpochs string // (): component, epoch; of all component tokens
@@ -147,6 +167,8 @@ type Queries struct {
 	DeleteVisits          string // (link, before): those of a link that is gone
 	OldLeases             string // : lease_key; keys as made by store.ExchangeLease with until <= before whose exchange is gone
 	DeleteLease           string // (lease_key, before): until <= before
+	OldValues             string // : value_key; expires_at < before
+	DeleteValue           string // (value_key, before)
 
 	// AfterLoad brings what numbers rows in line with the ids that were loaded into
 	// tickets, authorizers, refresh_tokens and pushes.

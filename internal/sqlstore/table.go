@@ -68,7 +68,7 @@ func tables() []table {
 		{
 			name: "components", key: names("component"), binds: names("component"),
 			columns: columns("component", "created_at updated_at changed_at",
-				"secret token encoding_aes_key previous_token previous_encoding_aes_key", ""),
+				"secret token encoding_aes_key previous_token previous_encoding_aes_key staged_secret", ""),
 			place: func(f fields, column string) store.Place {
 				if column == "secret" {
 					column = "app_secret"
@@ -95,7 +95,7 @@ func tables() []table {
 		},
 		{
 			name: "authorizers", key: names("id"), binds: names("id component authorizer grant_no refresh_token_grant"),
-			columns: columns(`component authorizer state reference func_info trouble_message kind nick_name nick_name_folded
+			columns: columns(`component authorizer state reference tags func_info trouble_message kind nick_name nick_name_folded
 				user_name alias head_image principal_name profile_raw`,
 				`id grant_no authorized_at revoked_at refresh_token_grant expires_at obtained_at epoch trouble_failures
 				trouble_code suspect_since refresh_at profile_grant service_type verify_type account_status
@@ -147,6 +147,20 @@ func tables() []table {
 				a := f.authorization()
 				return pushPlace(store.Push{Component: a.Component, Authorizer: a.Authorizer, Key: f.text("dedup_key")}, field)
 			},
+		},
+		{
+			name: "api_keys", key: names("id"),
+			columns: columns("id name scope",
+				"previous_until created_at updated_at expires_at revoked_at last_used_at version", "", "hash previous_hash"),
+		},
+		{
+			name: "audit", key: names("seq"),
+			columns: columns("", "seq recorded_at", "", "body hash"),
+		},
+		{
+			name: "kept_values", key: names("value_key"), binds: names("value_key"),
+			columns: columns("value_key", "expires_at version", "data", ""),
+			place:   func(f fields, _ string) store.Place { return valuePlace(f.text("value_key")) },
 		},
 		{
 			// Nobody holds a lease on a copy. The epochs must go on.

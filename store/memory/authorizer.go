@@ -21,6 +21,7 @@ type authorizer struct {
 func (a *authorizer) copied() store.Authorizer {
 	c := a.Authorizer
 	c.PermissionSets = slices.Clone(a.PermissionSets)
+	c.Tags = slices.Clone(a.Tags)
 	return c
 }
 
@@ -96,6 +97,8 @@ func matches(a *authorizer, q store.AuthorizerQuery) bool {
 		(q.State == "" || a.State == q.State) &&
 		(q.Kind == "" || a.Profile.Kind == q.Kind) &&
 		(q.PermissionSet == 0 || slices.Contains(a.PermissionSets, q.PermissionSet)) &&
+		(q.Tag == "" || slices.Contains(a.Tags, q.Tag)) &&
+		q.Reach.Contains(a.Authorization, a.Tags) &&
 		(q.Text == "" || strings.ToLower(string(a.Authorization.Authorizer)) == q.Text ||
 			strings.ToLower(a.Profile.UserName) == q.Text ||
 			strings.Contains(strings.ToLower(a.Profile.NickName), q.Text))
@@ -354,6 +357,15 @@ func (s *Store) SaveProfile(ctx context.Context, id tuoguan.Authorization, p sto
 		a.ProfileGrant, a.Profile = p.Grant, p
 		a.Profile.PermissionSets, a.Profile.FuncInfo = nil, ""
 		a.Profile.ReadAt = kept(p.ReadAt)
+		return true
+	})
+	return err
+}
+
+// SaveTags implements [store.Authorizers].
+func (s *Store) SaveTags(ctx context.Context, id tuoguan.Authorization, tags []string) error {
+	_, err := s.change(ctx, id, func(a *authorizer) bool {
+		a.Tags = slices.Compact(slices.Sorted(slices.Values(tags)))
 		return true
 	})
 	return err

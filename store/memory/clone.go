@@ -43,6 +43,9 @@ func (s *Store) Clone() *Store {
 	}
 	c.lastPush = s.lastPush
 	maps.Copy(c.leases, s.leases)
+	maps.Copy(c.apiKeys, s.apiKeys)
+	c.audit = slices.Clone(s.audit)
+	maps.Copy(c.values, s.values)
 	maps.Copy(c.settings, s.settings)
 	c.notes, c.notesFrom = slices.Clone(s.notes), s.notesFrom
 	return c

@@ -53,6 +53,10 @@ type Store struct {
 
 	leases map[string]store.Lease
 
+	apiKeys map[string]store.APIKey
+	audit   []store.AuditRecord // by Seq
+	values  map[string]store.Value
+
 	settings map[string]setting
 	notes    []note // oldest first
 	// notesFrom is since when they are complete.
@@ -80,6 +84,8 @@ func New(cfg Config) *Store {
 		visits:          make(map[string]store.Visit),
 		pushKeys:        make(map[string]*store.Push),
 		leases:          make(map[string]store.Lease),
+		apiKeys:         make(map[string]store.APIKey),
+		values:          make(map[string]store.Value),
 		settings:        make(map[string]setting),
 	}
 }
@@ -155,6 +161,7 @@ func (s *Store) Collect(ctx context.Context, before store.Retention) error {
 			}
 		}
 		s.collectLeases()
+		s.collectValues()
 		return nil
 	})
 }

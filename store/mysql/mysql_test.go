@@ -61,6 +61,7 @@ func tables() []string {
 	return []string{
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
+		"api_keys", "audit", "kept_values",
 	}
 }
 
@@ -213,7 +214,7 @@ func TestMigrationCutShort(t *testing.T) {
 			exec(t, database, "DROP TABLE "+table)
 		}
 		exec(t, database, "UPDATE schema_migrations SET applied_at = 0")
-		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 1 {
+		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 2 {
 			t.Errorf("pending: %v, %v", pending, err)
 		}
 		if err := open(t, config(database)).Close(); err != nil {
@@ -221,6 +222,28 @@ func TestMigrationCutShort(t *testing.T) {
 		}
 		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 0 {
 			t.Errorf("pending: %v, %v", pending, err)
+		}
+	}
+
+	database := servicetest.MariaDB(t)
+	if err := mysql.Migrate(t.Context(), config(database)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range pooltest.UndoCallers() {
+		for _, statement := range pooltest.UndoCallers()[:n+1] {
+			exec(t, database, statement)
+		}
+		exec(t, database, "UPDATE schema_migrations SET applied_at = 0 WHERE version = 2")
+		s := open(t, config(database))
+		_, err := s.Authorizers(t.Context(), store.AuthorizerQuery{Tag: "vip"})
+		_, errComponents := s.Components(t.Context())
+		_, errKeys := s.APIKeys(t.Context(), "", 1)
+		_, errAudit := s.Audit(t.Context(), 0, 1)
+		if _, err := s.Value(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("with %d statements to do: %v", n+1, err)
+		}
+		if err := errors.Join(err, errComponents, errKeys, errAudit, s.Close()); err != nil {
+			t.Errorf("with %d statements to do: %v", n+1, err)
 		}
 	}
 

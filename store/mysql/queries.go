@@ -22,8 +22,8 @@ func queries(f flavor) sqlstore.Queries {
 	}
 	const (
 		components = `SELECT component, secret, token, encoding_aes_key,
-			previous_token, previous_encoding_aes_key, created_at, updated_at FROM components`
-		authorizers = `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference,
+			previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at FROM components`
+		authorizers = `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference, tags,
 			(SELECT GROUP_CONCAT(permission_set ORDER BY permission_set SEPARATOR ',') FROM authorizer_permission_sets p
 				WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer),
 			func_info, access_token, refresh_token, refresh_token_grant, expires_at, obtained_at, epoch,
@@ -39,8 +39,13 @@ func queries(f flavor) sqlstore.Queries {
 		exchange = exchanges + ` WHERE component = ?1 AND code_hash = ?2`
 		links    = `SELECT id, component, auth_type, biz_appid, permission_sets, reference,
 			return_url, created_at, expires_at, used_at, used_by FROM links`
-		visits = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
-		pushes = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		visits  = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
+		pushes  = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		apiKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
+			created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
+		audit = `SELECT seq, recorded_at, body, hash FROM audit`
+		value = `SELECT value_key, data, expires_at, version FROM kept_values
+			WHERE value_key = ?1 AND expires_at > ` + now + ` + ?2`
 	)
 	return sqlstore.Queries{
 		SpellOutOrder: true,
@@ -53,11 +58,11 @@ func queries(f flavor) sqlstore.Queries {
 		UpdateSetting: `UPDATE meta SET value = ?2, version = version + 1 WHERE name = ?1 AND version = ?3`,
 
 		PutComponent: `INSERT INTO components (component, secret, token, encoding_aes_key,
-				previous_token, previous_encoding_aes_key, created_at, updated_at, changed_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ` + now + ` + ?9)
+				previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at, changed_at)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ` + now + ` + ?10)
 			ON DUPLICATE KEY UPDATE secret = VALUES(secret), token = VALUES(token),
 				encoding_aes_key = VALUES(encoding_aes_key), previous_token = VALUES(previous_token),
-				previous_encoding_aes_key = VALUES(previous_encoding_aes_key),
+				previous_encoding_aes_key = VALUES(previous_encoding_aes_key), staged_secret = VALUES(staged_secret),
 				updated_at = VALUES(updated_at), changed_at = VALUES(changed_at)`,
 		SelectComponents: components + ` ORDER BY component`,
 		SelectComponent:  components + ` WHERE component = ?1`,
@@ -77,6 +82,7 @@ func queries(f flavor) sqlstore.Queries {
 
 		SelectAuthorizers: authorizers,
 		NickNameContains:  `LOCATE(?, nick_name_folded) > 0`,
+		TagsContain:       `LOCATE(?, tags) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 			GROUP BY component, state ORDER BY component, state`,
 
@@ -128,6 +134,8 @@ func queries(f flavor) sqlstore.Queries {
 				verify_type = ?12, account_status = ?13, profile_raw = ?14, profile_read_at = ?15, updated_at = ` + now + ` + ?16
 			WHERE component = ?1 AND authorizer = ?2 AND profile_grant <= ?3`,
 		SaveFuncInfo: `UPDATE authorizers SET func_info = ?4 WHERE component = ?1 AND authorizer = ?2 AND grant_no = ?3`,
+		SaveTags: `UPDATE authorizers SET tags = ?3, updated_at = ` + now + ` + ?4
+			WHERE component = ?1 AND authorizer = ?2`,
 
 		// The lease may be taken between the look at it and the lock, for subqueries do
 		// not lock. Taking it by its epoch finds out.
@@ -200,6 +208,30 @@ func queries(f flavor) sqlstore.Queries {
 		SelectLeases: `SELECT lease_key, holder, epoch, until FROM leases
 			WHERE lease_key >= ?1 AND lease_key < ?2 AND until > ` + now + ` + ?3 ORDER BY lease_key`,
 
+		InsertAPIKey: `INSERT INTO api_keys (id, name, hash, previous_hash, previous_until, scope,
+				created_at, updated_at, expires_at, revoked_at, last_used_at, version)
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM api_keys WHERE id = ?1)`,
+		UpdateAPIKey: `UPDATE api_keys SET name = ?2, hash = ?3, previous_hash = ?4, previous_until = ?5, scope = ?6,
+				updated_at = ?8, expires_at = ?9, revoked_at = ?10, version = version + 1
+			WHERE id = ?1 AND version = ?12`,
+		SelectAPIKey:  apiKeys + ` WHERE id = ?1`,
+		SelectAPIKeys: apiKeys + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		TouchAPIKey:   `UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2`,
+
+		LastAudit:      audit + ` ORDER BY seq DESC LIMIT 1`,
+		SelectAudit:    audit + ` WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
+		AuditBackwards: audit + ` WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2`,
+
+		SelectValue: value,
+		LockValue:   value + ` FOR UPDATE`,
+		InsertValue: `INSERT INTO kept_values (value_key, data, expires_at, version)
+			SELECT ?1, ?2, ?3, 1 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM kept_values WHERE value_key = ?1)`,
+		ReplaceExpiredValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = 1
+			WHERE value_key = ?1 AND expires_at <= ` + now + ` + ?4`,
+		UpdateValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = version + 1
+			WHERE value_key = ?1 AND version = ?5 AND expires_at > ` + now + ` + ?4`,
+		TakeValue: `DELETE FROM kept_values WHERE value_key = ?1`,
+
 		ChangedAuthorizers:    `SELECT component, authorizer, state, grant_no, epoch FROM authorizers WHERE updated_at >= ?1`,
 		ChangedComponents:     `SELECT component FROM components WHERE changed_at >= ?1`,
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,
@@ -225,5 +257,7 @@ func queries(f flavor) sqlstore.Queries {
 					AND code_hash = SUBSTRING_INDEX(lease_key, '/', -1))
 			LIMIT ?2`,
 		DeleteLease: `DELETE FROM leases WHERE lease_key = ?1 AND until <= ?2`,
+		OldValues:   `SELECT value_key FROM kept_values WHERE expires_at < ?1 LIMIT ?2`,
+		DeleteValue: `DELETE FROM kept_values WHERE value_key = ?1 AND expires_at < ?2`,
 	}
 }

@@ -60,6 +60,7 @@ func tables() []string {
 	return []string{
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
+		"api_keys", "audit", "kept_values",
 	}
 }
 

@@ -10,8 +10,8 @@ const now = `floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 func queries() sqlstore.Queries {
 	const (
 		components = `SELECT component, secret, token, encoding_aes_key,
-			previous_token, previous_encoding_aes_key, created_at, updated_at FROM components`
-		authorizers = `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference,
+			previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at FROM components`
+		authorizers = `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference, tags,
 			(SELECT string_agg(permission_set::text, ',' ORDER BY permission_set) FROM authorizer_permission_sets p
 				WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer),
 			func_info, access_token, refresh_token, refresh_token_grant, expires_at, obtained_at, epoch,
@@ -27,8 +27,13 @@ func queries() sqlstore.Queries {
 		exchange = exchanges + ` WHERE component = ?1 AND code_hash = ?2`
 		links    = `SELECT id, component, auth_type, biz_appid, permission_sets, reference,
 			return_url, created_at, expires_at, used_at, used_by FROM links`
-		visits = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
-		pushes = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		visits  = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
+		pushes  = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		apiKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
+			created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
+		audit = `SELECT seq, recorded_at, body, hash FROM audit`
+		value = `SELECT value_key, data, expires_at, version FROM kept_values
+			WHERE value_key = ?1 AND expires_at > ` + now + ` + ?2::bigint`
 	)
 	return sqlstore.Queries{
 		Now: `SELECT ` + now + ` + ?1::bigint`,
@@ -38,11 +43,11 @@ func queries() sqlstore.Queries {
 		UpdateSetting: `UPDATE meta SET value = ?2, version = version + 1 WHERE name = ?1 AND version = ?3`,
 
 		PutComponent: `INSERT INTO components (component, secret, token, encoding_aes_key,
-				previous_token, previous_encoding_aes_key, created_at, updated_at, changed_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ` + now + ` + ?9::bigint)
+				previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at, changed_at)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ` + now + ` + ?10::bigint)
 			ON CONFLICT (component) DO UPDATE SET secret = excluded.secret, token = excluded.token,
 				encoding_aes_key = excluded.encoding_aes_key, previous_token = excluded.previous_token,
-				previous_encoding_aes_key = excluded.previous_encoding_aes_key,
+				previous_encoding_aes_key = excluded.previous_encoding_aes_key, staged_secret = excluded.staged_secret,
 				updated_at = excluded.updated_at, changed_at = excluded.changed_at`,
 		SelectComponents: components + ` ORDER BY component`,
 		SelectComponent:  components + ` WHERE component = ?1`,
@@ -62,6 +67,7 @@ func queries() sqlstore.Queries {
 
 		SelectAuthorizers: authorizers,
 		NickNameContains:  `strpos(nick_name_folded, ?) > 0`,
+		TagsContain:       `strpos(tags, ?) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 			GROUP BY component, state ORDER BY component, state`,
 
@@ -134,6 +140,8 @@ func queries() sqlstore.Queries {
 				verify_type = ?12, account_status = ?13, profile_raw = ?14, profile_read_at = ?15, updated_at = ` + now + ` + ?16::bigint
 			WHERE component = ?1 AND authorizer = ?2 AND profile_grant <= ?3`,
 		SaveFuncInfo: `UPDATE authorizers SET func_info = ?4 WHERE component = ?1 AND authorizer = ?2 AND grant_no = ?3`,
+		SaveTags: `UPDATE authorizers SET tags = ?3, updated_at = ` + now + ` + ?4::bigint
+			WHERE component = ?1 AND authorizer = ?2`,
 
 		// Subqueries keep the plan to what it must be: along the index, until there are
 		// enough. They do not lock, so a lease is looked at again where it is taken.
@@ -214,6 +222,30 @@ func queries() sqlstore.Queries {
 		SelectLeases: `SELECT lease_key, holder, epoch, until FROM leases
 			WHERE lease_key >= ?1 AND lease_key < ?2 AND until > ` + now + ` + ?3::bigint ORDER BY lease_key`,
 
+		InsertAPIKey: `INSERT INTO api_keys (id, name, hash, previous_hash, previous_until, scope,
+				created_at, updated_at, expires_at, revoked_at, last_used_at, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1) ON CONFLICT DO NOTHING`,
+		UpdateAPIKey: `UPDATE api_keys SET name = ?2, hash = ?3, previous_hash = ?4, previous_until = ?5, scope = ?6,
+				updated_at = ?8, expires_at = ?9, revoked_at = ?10, version = version + 1
+			WHERE id = ?1 AND version = ?12`,
+		SelectAPIKey:  apiKeys + ` WHERE id = ?1`,
+		SelectAPIKeys: apiKeys + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		TouchAPIKey:   `UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2`,
+
+		LastAudit:      audit + ` ORDER BY seq DESC LIMIT 1`,
+		SelectAudit:    audit + ` WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
+		AuditBackwards: audit + ` WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2`,
+
+		SelectValue: value,
+		LockValue:   value + ` FOR UPDATE`,
+		InsertValue: `INSERT INTO kept_values (value_key, data, expires_at, version)
+			VALUES (?1, ?2, ?3, 1) ON CONFLICT DO NOTHING`,
+		ReplaceExpiredValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = 1
+			WHERE value_key = ?1 AND expires_at <= ` + now + ` + ?4::bigint`,
+		UpdateValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = version + 1
+			WHERE value_key = ?1 AND version = ?5 AND expires_at > ` + now + ` + ?4::bigint`,
+		TakeValue: `DELETE FROM kept_values WHERE value_key = ?1`,
+
 		ChangedAuthorizers:    `SELECT component, authorizer, state, grant_no, epoch FROM authorizers WHERE updated_at >= ?1`,
 		ChangedComponents:     `SELECT component FROM components WHERE changed_at >= ?1`,
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,
@@ -238,6 +270,8 @@ func queries() sqlstore.Queries {
 				WHERE component = split_part(lease_key, '/', 2) AND code_hash = split_part(lease_key, '/', 3))
 			LIMIT ?2`,
 		DeleteLease: `DELETE FROM leases WHERE lease_key = ?1 AND until <= ?2`,
+		OldValues:   `SELECT value_key FROM kept_values WHERE expires_at < ?1 LIMIT ?2`,
+		DeleteValue: `DELETE FROM kept_values WHERE value_key = ?1 AND expires_at < ?2`,
 
 		AfterLoad: numbered("tickets", "authorizers", "refresh_tokens", "pushes"),
 	}

@@ -18,6 +18,11 @@ const (
 	selectExchange = `SELECT component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at,
 		expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at
 		FROM exchanges WHERE component = ? AND code_hash = ?`
+	selectAPIKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
+		created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
+	selectAudit = `SELECT seq, recorded_at, body, hash FROM audit`
+	selectValue = `SELECT value_key, data, expires_at, version FROM kept_values
+		WHERE value_key = ?1 AND expires_at > ?2`
 )
 
 // queries are the statements in SQLite's words. Nothing runs beside a transaction
@@ -29,17 +34,17 @@ func queries() sqlstore.Queries {
 		UpdateSetting: `UPDATE meta SET value = ?2, version = version + 1 WHERE name = ?1 AND version = ?3`,
 
 		PutComponent: `INSERT INTO components (component, secret, token, encoding_aes_key,
-			previous_token, previous_encoding_aes_key, created_at, updated_at, changed_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at, changed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (component) DO UPDATE SET secret = excluded.secret, token = excluded.token,
 			encoding_aes_key = excluded.encoding_aes_key, previous_token = excluded.previous_token,
-			previous_encoding_aes_key = excluded.previous_encoding_aes_key,
+			previous_encoding_aes_key = excluded.previous_encoding_aes_key, staged_secret = excluded.staged_secret,
 			updated_at = excluded.updated_at, changed_at = excluded.changed_at`,
 		SelectComponents: `SELECT component, secret, token, encoding_aes_key,
-			previous_token, previous_encoding_aes_key, created_at, updated_at
+			previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at
 		FROM components ORDER BY component`,
 		SelectComponent: `SELECT component, secret, token, encoding_aes_key,
-			previous_token, previous_encoding_aes_key, created_at, updated_at
+			previous_token, previous_encoding_aes_key, staged_secret, created_at, updated_at
 		FROM components WHERE component = ?`,
 
 		InsertTicket: `INSERT INTO tickets (component, value, created_at, received_at) VALUES (?, ?, ?, ?)`,
@@ -56,7 +61,7 @@ func queries() sqlstore.Queries {
 		UpdateComponentToken: `UPDATE component_tokens SET value = ?2, obtained_at = ?3, expires_at = ?4, epoch = ?5
 		WHERE component = ?1 AND epoch < ?5`,
 
-		SelectAuthorizers: `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference,
+		SelectAuthorizers: `SELECT component, authorizer, state, grant_no, authorized_at, revoked_at, reference, tags,
 			(SELECT group_concat(permission_set, ',' ORDER BY permission_set) FROM authorizer_permission_sets p
 				WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer),
 			func_info, access_token, refresh_token, refresh_token_grant, expires_at, obtained_at, epoch,
@@ -66,6 +71,7 @@ func queries() sqlstore.Queries {
 			created_at, updated_at
 		FROM authorizers`,
 		NickNameContains: `instr(nick_name_folded, ?) > 0`,
+		TagsContain:      `instr(tags, ?) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 		GROUP BY component, state ORDER BY component, state`,
 
@@ -116,6 +122,7 @@ func queries() sqlstore.Queries {
 			verify_type = ?12, account_status = ?13, profile_raw = ?14, profile_read_at = ?15, updated_at = ?16
 		WHERE component = ?1 AND authorizer = ?2 AND profile_grant <= ?3`,
 		SaveFuncInfo: `UPDATE authorizers SET func_info = ?4 WHERE component = ?1 AND authorizer = ?2 AND grant_no = ?3`,
+		SaveTags:     `UPDATE authorizers SET tags = ?3, updated_at = ?4 WHERE component = ?1 AND authorizer = ?2`,
 
 		LockDue: `SELECT a.component, a.authorizer, a.refresh_at, COALESCE(l.epoch, 0), ?2
 		FROM authorizers a LEFT JOIN leases l ON l.lease_key = a.component || '/' || a.authorizer
@@ -195,6 +202,30 @@ func queries() sqlstore.Queries {
 		SelectLeases: `SELECT lease_key, holder, epoch, until FROM leases
 		WHERE lease_key >= ?1 AND lease_key < ?2 AND until > ?3 ORDER BY lease_key`,
 
+		InsertAPIKey: `INSERT INTO api_keys (id, name, hash, previous_hash, previous_until, scope,
+				created_at, updated_at, expires_at, revoked_at, last_used_at, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1) ON CONFLICT DO NOTHING`,
+		UpdateAPIKey: `UPDATE api_keys SET name = ?2, hash = ?3, previous_hash = ?4, previous_until = ?5, scope = ?6,
+				updated_at = ?8, expires_at = ?9, revoked_at = ?10, version = version + 1
+			WHERE id = ?1 AND version = ?12`,
+		SelectAPIKey:  selectAPIKeys + ` WHERE id = ?1`,
+		SelectAPIKeys: selectAPIKeys + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		TouchAPIKey:   `UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1 AND last_used_at < ?2`,
+
+		LastAudit:      selectAudit + ` ORDER BY seq DESC LIMIT 1`,
+		SelectAudit:    selectAudit + ` WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
+		AuditBackwards: selectAudit + ` WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2`,
+
+		SelectValue: selectValue,
+		LockValue:   selectValue,
+		InsertValue: `INSERT INTO kept_values (value_key, data, expires_at, version)
+			VALUES (?1, ?2, ?3, 1) ON CONFLICT DO NOTHING`,
+		ReplaceExpiredValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = 1
+			WHERE value_key = ?1 AND expires_at <= ?4`,
+		UpdateValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = version + 1
+			WHERE value_key = ?1 AND version = ?5 AND expires_at > ?4`,
+		TakeValue: `DELETE FROM kept_values WHERE value_key = ?1`,
+
 		ChangedAuthorizers:    `SELECT component, authorizer, state, grant_no, epoch FROM authorizers WHERE updated_at >= ?`,
 		ChangedComponents:     `SELECT component FROM components WHERE changed_at >= ?`,
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,
@@ -220,5 +251,7 @@ func queries() sqlstore.Queries {
 			WHERE component = substr(lease_key, 10, instr(substr(lease_key, 10), '/') - 1)
 				AND code_hash = substr(lease_key, 10 + instr(substr(lease_key, 10), '/'))) LIMIT ?2`,
 		DeleteLease: `DELETE FROM leases WHERE lease_key = ?1 AND until <= ?2`,
+		OldValues:   `SELECT value_key FROM kept_values WHERE expires_at < ?1 LIMIT ?2`,
+		DeleteValue: `DELETE FROM kept_values WHERE value_key = ?1 AND expires_at < ?2`,
 	}
 }

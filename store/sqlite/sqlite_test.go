@@ -300,6 +300,9 @@ func TestFirstFormatIsMigrated(t *testing.T) {
 		INSERT INTO meta (name, value) VALUES ('key_check', x'0102'), ('probe', zeroblob(9));
 		INSERT INTO components VALUES ('wxc', x'00', x'00', x'00', NULL, NULL, 1, 2);
 		INSERT INTO exchanges VALUES ('wxc', 'h', NULL, 'wxa', '', '', 1, 2, 'pending', 0, 0, 3, '', 4, 0);
+		INSERT INTO authorizers (component, authorizer, state, grant_no, authorized_at, reference, func_info,
+			refresh_token_grant, expires_at, obtained_at, epoch, refresh_at, created_at, updated_at)
+			VALUES ('wxc', 'wxa', 'active', 1, 1, '', '', 1, 2, 3, 0, 4, 5, 6);
 		INSERT INTO leases VALUES ('k', 'SESSION/me', 7, 99999999999999)`)
 	s := open(t, path)
 	if value, version, err := s.Setting(t.Context(), "key_check"); err != nil || version != 1 || !bytes.Equal(value, []byte{1, 2}) {
@@ -307,6 +310,12 @@ func TestFirstFormatIsMigrated(t *testing.T) {
 	}
 	if x, err := s.Exchange(t.Context(), "wxc", "h"); err != nil || !x.RevokedAt.IsZero() || x.Authorizer != "wxa" {
 		t.Errorf("exchange %+v, %v", x, err)
+	}
+	if err := s.SaveTags(t.Context(), account, []string{"vip"}); err != nil {
+		t.Error(err)
+	}
+	if all, err := s.Authorizers(t.Context(), store.AuthorizerQuery{Tag: "vip"}); err != nil || len(all) != 1 {
+		t.Errorf("authorizers %+v, %v", all, err)
 	}
 	if l, err := s.AcquireLease(t.Context(), "k", "you", time.Minute); err != nil || l.Epoch != 8 {
 		t.Errorf("lease %+v, %v", l, err)

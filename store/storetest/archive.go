@@ -145,6 +145,7 @@ func (e *archiveEnv) fill() {
 	e.ok(e.PutSetting(e.ctx, "keys", []byte{3, 0}, 1))
 	bare := fullComponent()
 	bare.AppID, bare.PreviousToken, bare.PreviousEncodingAESKey = "wxbare", tuoguan.Secret{}, tuoguan.Secret{}
+	bare.StagedSecret = tuoguan.Secret{}
 	for _, c := range []store.Component{fullComponent(), bare} {
 		e.ok(e.PutComponent(e.ctx, c))
 	}
@@ -187,6 +188,17 @@ func (e *archiveEnv) fill() {
 	failed := byRedirect()
 	failed.CodeHash, failed.State = "failed", store.ExchangeFailed
 	e.put(failed)
+	e.ok(e.SaveTags(e.ctx, tuoguan.Authorization{Component: wxc, Authorizer: "wxa1"}, []string{"north", "vip"}))
+	e.putKey(e.putKey(newKey("k1"))) // of version 2
+	e.putKey(store.APIKey{ID: "k2"})
+	e.ok(e.AppendAudit(e.ctx, audits(0, 3)))
+	for _, key := range []string{"v1", "v2", "nothing"} {
+		v := e.value(key, "data of "+key)
+		if v.ExpiresAt = v.ExpiresAt.Add(time.Hour); key == "nothing" {
+			v.Data = nil
+		}
+		e.ok(e.PutValue(e.ctx, v))
+	}
 	e.acquire("held", "me", time.Hour)
 	e.acquire("held twice", "me", time.Hour)
 	e.acquire("held twice", "me", time.Hour)
@@ -268,6 +280,13 @@ func (e *archiveEnv) readings() map[string]any {
 	note("visit", visit, err)
 	pushes, err := e.Pushes(e.ctx, 0, 0)
 	note("pushes", pushes, err)
+	keys, err := e.APIKeys(e.ctx, "", 0)
+	note("API keys", keys, err)
+	note("audit", e.audit(), nil)
+	for _, key := range []string{"v1", "v2", "nothing"} {
+		v, err := e.Value(e.ctx, key)
+		note("value "+key, v, err)
+	}
 	return got
 }
 
@@ -289,6 +308,7 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 	e.equal(seen, map[string]int{
 		"meta": 1, "components": 2, "tickets": 3, "component_tokens": 1, "authorizers": 5,
 		"authorizer_permission_sets": 3 + 2*3 + 3, "refresh_tokens": 9, "exchanges": 2, "links": 1, "visits": 1, "pushes": 4, "leases": 2,
+		"api_keys": 2, "audit": 3, "kept_values": 3,
 	})
 
 	other := e.another(open)
@@ -314,6 +334,9 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 	another := later(0, "another")
 	another.Authorization.Authorizer = "wxanother"
 	other.grant(another)
+	other.putKey(other.key("k1"))
+	other.ok(other.AppendAudit(e.ctx, audits(3, 2)))
+	other.equal(must[store.Value](e.env)(other.TakeValue(e.ctx, "v1")).Data, []byte("data of v1"))
 	for key, epoch := range map[string]int64{"held": 2, "held twice": 3} {
 		if l := other.acquire(key, "you", time.Minute); l.Epoch != epoch {
 			e.t.Errorf("%s has epoch %d, want %d", key, l.Epoch, epoch)
@@ -332,6 +355,8 @@ func testDumpIsOneInstant(e *archiveEnv) {
 			e.accept(store.Intake{Push: push(77)})
 			e.ok(e.PutSetting(e.ctx, "meanwhile", nil, 0))
 			e.ok(e.PutComponent(e.ctx, fullComponent()))
+			e.ok(e.AppendAudit(e.ctx, audits(3, 1)))
+			must[store.Value](e.env)(e.TakeValue(e.ctx, "v1"))
 		}
 		got = append(got, cloneRecord(r))
 	}
@@ -458,6 +483,8 @@ func testLoadNeedsRoom(e *archiveEnv) {
 	for name, put := range map[string]func(*archiveEnv){
 		"a component":   func(e *archiveEnv) { e.ok(e.PutComponent(e.ctx, fullComponent())) },
 		"an authorizer": func(e *archiveEnv) { e.grant(fullGrant()) },
+		"an API key":    func(e *archiveEnv) { e.putKey(newKey("other")) },
+		"a log":         func(e *archiveEnv) { e.ok(e.AppendAudit(e.ctx, audits(0, 1))) },
 	} {
 		target := e.another(e.open)
 		e.ok(target.PutSetting(e.ctx, "keys", []byte("its own"), 0))
@@ -471,30 +498,32 @@ func testLoadNeedsRoom(e *archiveEnv) {
 	e.equal(e.dump(), all)
 }
 
-// testLoadOfEarlierVersion loads records that lack columns.
+// testLoadOfEarlierVersion loads records that lack columns, and lacks tables.
 func testLoadOfEarlierVersion(e *archiveEnv) {
 	e.fill()
 	all := e.dump()
-	dropped := map[string]string{
-		"authorizers": "trouble_message", "links": "used_at", "components": "previous_token", "exchanges": "revoked_at",
+	dropped := map[string][]string{
+		"authorizers": {"trouble_message", "tags"}, "links": {"used_at"},
+		"components": {"previous_token", "staged_secret"}, "exchanges": {"revoked_at"},
 	}
+	all = slices.DeleteFunc(all, func(r store.Record) bool {
+		return slices.Contains([]string{"api_keys", "audit", "kept_values"}, r.Table)
+	})
 	want := slices.Clone(all)
 	for i, r := range all {
-		column, ok := dropped[r.Table]
-		if !ok {
-			continue
-		}
 		want[i] = cloneRecord(r)
-		at := slices.Index(r.Columns, column)
-		switch want[i].Values[at].(type) {
-		case int64:
-			want[i].Values[at] = int64(0)
-		case string:
-			want[i].Values[at] = ""
-		default:
-			want[i].Values[at] = nil
+		for _, column := range dropped[r.Table] {
+			at := slices.Index(r.Columns, column)
+			switch want[i].Values[at].(type) {
+			case int64:
+				want[i].Values[at] = int64(0)
+			case string:
+				want[i].Values[at] = ""
+			default:
+				want[i].Values[at] = nil
+			}
+			all[i] = without(all[i], column)
 		}
-		all[i] = without(r, column)
 	}
 	target := e.another(e.open)
 	e.ok(target.Archived.Load(e.ctx, sequence(all, nil)))
@@ -507,6 +536,7 @@ func testSwappedValues(e *archiveEnv) {
 	all := e.dump()
 	for _, tt := range []struct{ table, column string }{
 		{"authorizers", "access_token"}, {"refresh_tokens", "value"}, {"pushes", "body"}, {"tickets", "value"},
+		{"kept_values", "data"},
 	} {
 		swapped := slices.Clone(all)
 		var at []int
@@ -531,13 +561,25 @@ func testSwappedValues(e *archiveEnv) {
 			history, err := target.RefreshTokens(e.ctx, tuoguan.Authorization{Component: wxc, Authorizer: tuoguan.AuthorizerAppID(fmt.Sprintf("wxa%d", n))})
 			tokens, errTokens = tokens+len(history), errors.Join(errTokens, err)
 		}
+		values := 0
+		var errValues error
+		for _, key := range []string{"v1", "v2", "nothing"} {
+			switch _, err := target.Value(e.ctx, key); {
+			case err == nil:
+				values++
+			default:
+				errValues = errors.Join(errValues, err)
+				_, err = target.TakeValue(e.ctx, key)
+				e.is(err, store.ErrQuarantined) // and it stays
+			}
+		}
 		for _, list := range []struct {
 			table      string
 			got, whole int
 			err        error
 		}{
 			{"authorizers", len(authorizers), 5, errAuthorizers}, {"pushes", len(pushes), 4, errPushes},
-			{"tickets", len(tickets), 3, errTickets}, {"refresh_tokens", tokens, 9, errTokens},
+			{"tickets", len(tickets), 3, errTickets}, {"refresh_tokens", tokens, 9, errTokens}, {"kept_values", values, 3, errValues},
 		} {
 			hit := list.table == tt.table
 			if hit {
@@ -667,6 +709,7 @@ func testResealOfChanges(e *archiveEnv) {
 		e.accept(store.Intake{Push: p})
 	}
 	must[bool](e.env)(e.SaveComponentToken(e.ctx, fullComponentToken()))
+	e.ok(e.PutValue(e.ctx, e.value("v1", "data")))
 	id := tuoguan.Authorization{Component: wxc, Authorizer: "wxa1"}
 	meanwhile := map[string]func(){
 		"refresh_token": func() { // stays, beside an access token of the next grant
@@ -680,6 +723,9 @@ func testResealOfChanges(e *archiveEnv) {
 			must[bool](e.env)(e.SaveComponentToken(e.ctx, token))
 		},
 		"push": func() { e.ok(e.Collect(e.ctx, store.Retention{Pushes: at(2 * time.Second)})) }, // the row is gone
+		"value": func() {
+			e.equal(must[store.Value](e.env)(e.TakeValue(e.ctx, "v1")).Data, []byte("data"))
+		},
 	}
 	e.cipher.version.Add(1)
 	e.cipher.sealing = func(place store.Place) {
@@ -694,8 +740,8 @@ func testResealOfChanges(e *archiveEnv) {
 	e.equal(len(meanwhile), 0)
 	e.equal(e.old(), []string(nil))
 	// One component token, already sealed anew by the one who came between; three
-	// authorizers; three entries of the history; of three pushes two are gone.
-	e.equal(got, store.Resealed{Looked: 10, Changed: 7})
+	// authorizers; three entries of the history; of three pushes two are gone, and so is a value.
+	e.equal(got, store.Resealed{Looked: 11, Changed: 7})
 	a := e.authorizer(id)
 	e.equal(a.Tokens.AccessToken, secret("access meanwhile"))
 	e.equal(a.Tokens.RefreshToken, secret("refresh 1"))
@@ -746,6 +792,9 @@ func testResealUnderContention(e *archiveEnv) {
 				_, _, err = e.AcceptPush(e.ctx, store.Intake{Push: p})
 				fail(err)
 				fail(e.SaveReply(e.ctx, p.Key, []byte("reply")))
+				v := e.value(fmt.Sprint("value ", i), fmt.Sprint("data ", n))
+				v.Version, v.ExpiresAt = int64(n), v.ExpiresAt.Add(time.Hour)
+				fail(e.PutValue(e.ctx, v))
 				x := byPush()
 				x.CodeHash = fmt.Sprintf("hash %d/%d", i, n)
 				_, _, err = e.PutExchange(e.ctx, x)
@@ -777,6 +826,9 @@ func testResealUnderContention(e *archiveEnv) {
 		if got, want := a.Tokens.RefreshToken.Reveal(), fmt.Sprintf("refresh %d/%d", i, rounds-2); got != want {
 			e.t.Errorf("got %q, want %q", got, want)
 		}
+		v := must[store.Value](e.env)(e.Value(e.ctx, fmt.Sprint("value ", i)))
+		e.equal(string(v.Data), fmt.Sprint("data ", rounds-1))
+		e.equal(v.Version, int64(rounds))
 		id := tuoguan.ComponentAppID(fmt.Sprintf("wxc%d", i))
 		e.equal(must[store.Component](e.env)(e.Component(e.ctx, id)).Secret, secret("secret %d", rounds-1))
 		e.equal(must[store.ComponentToken](e.env)(e.ComponentToken(e.ctx, id)).Value, secret("component token %d", rounds-1))

@@ -69,7 +69,9 @@ func testGrants(t *testing.T, s *suite) {
 		must[bool](e)(e.SaveTokens(e.ctx, fullTokenWrite()))
 		e.ok(e.SaveProfile(e.ctx, id1, fullProfile()))
 		e.trouble(fullTrouble())
+		e.ok(e.SaveTags(e.ctx, id1, []string{"north", "vip"}))
 		want := granted()
+		want.Tags = []string{"north", "vip"}
 		want.Tokens, want.ObtainedAt, want.Epoch = fullTokenWrite().Tokens, fullTokenWrite().ObtainedAt, 5
 		want.PermissionSets, want.FuncInfo = fullProfile().PermissionSets, fullProfile().FuncInfo
 		want.Profile, want.ProfileGrant = fullProfile(), 1

@@ -15,9 +15,9 @@ func testComponents(t *testing.T, s *suite) {
 		e.ok(e.PutComponent(e.ctx, want))
 		e.equal(must[store.Component](e)(e.Component(e.ctx, wxc)), want)
 	})
-	s.run(t, "previous credentials may be missing", func(e *env) {
+	s.run(t, "previous and staged credentials may be missing", func(e *env) {
 		want := fullComponent()
-		want.PreviousToken, want.PreviousEncodingAESKey = tuoguan.Secret{}, tuoguan.Secret{}
+		want.PreviousToken, want.PreviousEncodingAESKey, want.StagedSecret = tuoguan.Secret{}, tuoguan.Secret{}, tuoguan.Secret{}
 		e.ok(e.PutComponent(e.ctx, fullComponent()))
 		e.ok(e.PutComponent(e.ctx, want))
 		e.equal(must[store.Component](e)(e.Component(e.ctx, wxc)), want)

@@ -58,6 +58,10 @@ func methods() map[string]method {
 		}},
 		"ProfilesDue": {call: func(ctx context.Context, s store.Store) error { _, err := s.ProfilesDue(ctx, 1); return err }},
 
+		"SaveTags": {call: func(ctx context.Context, s store.Store) error {
+			return s.SaveTags(ctx, id1, []string{"vip"})
+		}, absent: true},
+
 		"PutExchange":    {call: func(ctx context.Context, s store.Store) error { _, _, err := s.PutExchange(ctx, byPush()); return err }},
 		"Exchange":       {call: func(ctx context.Context, s store.Store) error { _, err := s.Exchange(ctx, wxc, "x"); return err }, absent: true},
 		"DueExchanges":   {call: func(ctx context.Context, s store.Store) error { _, err := s.DueExchanges(ctx, at(0), 1); return err }},
@@ -89,7 +93,26 @@ func methods() map[string]method {
 			return err
 		}, absent: true},
 		"PutSetting": {call: func(ctx context.Context, s store.Store) error { return s.PutSetting(ctx, "name", []byte("value"), 0) }},
-		"Changes":    {call: func(ctx context.Context, s store.Store) error { _, err := s.Changes(ctx, at(0)); return err }},
+
+		"PutAPIKey": {call: func(ctx context.Context, s store.Store) error { _, err := s.PutAPIKey(ctx, newKey("k1")); return err }},
+		"APIKey":    {call: func(ctx context.Context, s store.Store) error { _, err := s.APIKey(ctx, "x"); return err }, absent: true},
+		"APIKeys":   {call: func(ctx context.Context, s store.Store) error { _, err := s.APIKeys(ctx, "", 1); return err }},
+		"TouchAPIKeys": {call: func(ctx context.Context, s store.Store) error {
+			return s.TouchAPIKeys(ctx, map[string]time.Time{"x": at(0)})
+		}},
+		"AppendAudit": {call: func(ctx context.Context, s store.Store) error {
+			return s.AppendAudit(ctx, []store.AuditRecord{fullAuditRecord()})
+		}},
+		"LastAudit":      {call: func(ctx context.Context, s store.Store) error { _, err := s.LastAudit(ctx); return err }, absent: true},
+		"Audit":          {call: func(ctx context.Context, s store.Store) error { _, err := s.Audit(ctx, 0, 1); return err }},
+		"AuditBackwards": {call: func(ctx context.Context, s store.Store) error { _, err := s.AuditBackwards(ctx, 0, 1); return err }},
+		"Value":          {call: func(ctx context.Context, s store.Store) error { _, err := s.Value(ctx, "x"); return err }, absent: true},
+		"PutValue": {call: func(ctx context.Context, s store.Store) error {
+			return s.PutValue(ctx, store.Value{Key: "k", Data: []byte("data"), ExpiresAt: at(0)})
+		}},
+		"TakeValue": {call: func(ctx context.Context, s store.Store) error { _, err := s.TakeValue(ctx, "x"); return err }, absent: true},
+
+		"Changes": {call: func(ctx context.Context, s store.Store) error { _, err := s.Changes(ctx, at(0)); return err }},
 
 		"Probe": {call: func(ctx context.Context, s store.Store) error { return s.Probe(ctx) }},
 		"Collect": {call: func(ctx context.Context, s store.Store) error {

@@ -53,6 +53,10 @@ func Run(t *testing.T, open Open) {
 		"leases":        testLeases,
 		"lease lists":   testLeaseLists,
 		"settings":      testSettings,
+		"tags":          testTags,
+		"api keys":      testAPIKeys,
+		"audit":         testAudits,
+		"values":        testValues,
 		"changes":       testChanges,
 		"contention":    testContention,
 		"collect":       testCollect,
@@ -164,6 +168,7 @@ var (
 func fullComponent() store.Component {
 	return store.Component{
 		AppID: wxc, Secret: secret("app secret"), Token: secret("push token"), EncodingAESKey: secret("aes key"),
+		StagedSecret:  secret("next app secret"),
 		PreviousToken: secret("old push token"), PreviousEncodingAESKey: secret("old aes key"),
 		CreatedAt: at(1 * time.Millisecond), UpdatedAt: at(2 * time.Millisecond),
 	}
@@ -249,10 +254,23 @@ func fullPush() store.Push {
 	}
 }
 
+func fullAPIKey() store.APIKey {
+	return store.APIKey{
+		ID: "k1", Name: "订单 service", Hash: []byte{0, 1, 255}, PreviousHash: []byte("\xff\x00previous"), PreviousUntil: at(time.Hour),
+		Scope: `{"operations":["*"]}`, CreatedAt: at(0), UpdatedAt: at(time.Millisecond), ExpiresAt: at(24 * time.Hour),
+		RevokedAt: at(2 * time.Hour), LastUsedAt: at(time.Minute), Version: 1,
+	}
+}
+
+func fullAuditRecord() store.AuditRecord {
+	return store.AuditRecord{Seq: 1, At: at(123 * time.Millisecond), Body: []byte(`{"actor":"k1"}`), Hash: []byte{0, 1, 255}}
+}
+
 func testFixturesAreFull(t *testing.T, _ *suite) {
 	for _, record := range []any{
 		fullComponent(), fullTicket(1), fullComponentToken(), fullGrant(), fullTokenWrite(), fullTrouble(),
 		fullProfile(), fullExchange(), fullLink(), fullVisit(), fullPush(),
+		fullAPIKey(), fullAuditRecord(),
 	} {
 		for _, field := range zeroFields(reflect.ValueOf(record), reflect.TypeOf(record).Name()) {
 			t.Errorf("%s is zero in its fixture", field)

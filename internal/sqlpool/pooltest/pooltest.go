@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/services"
 	"github.com/tuoguan/tuoguan/internal/services/servicetest"
@@ -49,6 +51,7 @@ func Run(t *testing.T, s Subject) {
 		"process that stands": testProcessThatStands,
 		"opened at once":      testOpenedAtOnce,
 		"newer format":        testNewerFormat,
+		"earlier format":      testEarlierFormat,
 		"pending":             testPending,
 		"odd text":            testOddText,
 		"closed":              testClosed,
@@ -394,6 +397,53 @@ func testNewerFormat(t *testing.T, s Subject) {
 	if _, err := s.Pending(t.Context(), database); !errors.Is(err, sqlkit.ErrNewerFormat) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// UndoCallers takes back what the second migration has made, the last first.
+func UndoCallers() []string {
+	return []string{
+		"DROP TABLE kept_values", "DROP TABLE audit", "DROP TABLE api_keys",
+		"ALTER TABLE components DROP COLUMN staged_secret", "ALTER TABLE authorizers DROP COLUMN tags",
+	}
+}
+
+// testEarlierFormat opens a database that has content as the first migration left it.
+func testEarlierFormat(t *testing.T, s Subject) {
+	database := s.Database(t)
+	old, err := s.Open(t.Context(), database)
+	must(t, err)
+	_, _, err = old.SaveGrant(t.Context(), grant())
+	must(t, err)
+	component := store.Component{AppID: account.Component, Secret: tuoguan.NewSecret("app secret")}
+	must(t, old.PutComponent(t.Context(), component))
+	before, err := old.Authorizer(t.Context(), account)
+	must(t, err)
+	must(t, old.Close())
+	for _, statement := range append(UndoCallers(), "DELETE FROM schema_migrations WHERE version > 1") {
+		s.Exec(t, database, statement)
+	}
+
+	opened := s.open(t, database)
+	after, err := opened.Authorizer(t.Context(), account)
+	if diff := cmp.Diff(before, after); diff != "" || err != nil || after.Tags != nil {
+		t.Errorf("%s, %v", diff, err)
+	}
+	if c, err := opened.Component(t.Context(), account.Component); err != nil || !c.Secret.Equal(component.Secret) || !c.StagedSecret.IsZero() {
+		t.Errorf("component %+v, %v", c, err)
+	}
+	reach := store.AuthorizerQuery{Reach: store.Reach{Authorizers: []tuoguan.AuthorizerAppID{account.Authorizer}, Tags: []string{"vip"}}}
+	if all, err := opened.Authorizers(t.Context(), reach); err != nil || len(all) != 1 {
+		t.Errorf("without tags: %v, %v", all, err)
+	}
+	reach.Reach.Authorizers = nil
+	if all, err := opened.Authorizers(t.Context(), reach); err != nil || len(all) != 0 {
+		t.Errorf("without tags: %v, %v", all, err)
+	}
+	must(t, opened.SaveTags(t.Context(), account, []string{"vip"}))
+	if all, err := opened.Authorizers(t.Context(), reach); err != nil || len(all) != 1 {
+		t.Errorf("with a tag: %v, %v", all, err)
+	}
+	must(t, opened.AppendAudit(t.Context(), []store.AuditRecord{{Seq: 1, Body: []byte("{}")}}))
 }
 
 func testPending(t *testing.T, s Subject) {
