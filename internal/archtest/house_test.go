@@ -15,6 +15,7 @@ import (
 var revealers = map[string]string{
 	root:                        "defines it",
 	"wxapi":                     "writes tokens and secrets into requests to WeChat",
+	"client":                    "sends the API key, and tokens that were refused, to the server",
 	"keeper":                    "seals secrets for the store and hashes codes into record keys",
 	"store/storetest":           "compares what a store returns with what it was given",
 	"internal/sqlstore":         "hands secrets to the cipher that seals them",
@@ -24,7 +25,10 @@ var revealers = map[string]string{
 	"store/postgres":            "takes the URL of the database apart, which holds its password",
 	"store/mysql":               "takes the URL of the database apart, which holds its password",
 	"internal/authorize":        "puts the pre-auth code into the link to WeChat's page",
+	"internal/oauth":            "derives the keys that seal the visits of browsers",
 	"internal/releasecheck":     "echoes the authorization code that the check demands in its answer",
+	"internal/access":           "hashes API keys",
+	"internal/gateway":          "writes tokens into requests to WeChat and hands tickets to callers",
 	"internal/admin":            "hands tokens to callers with an API key",
 	"internal/config":           "checks the length and the characters of what an operator typed",
 	"internal/cli":              "sends the API key to the server",
