@@ -58,8 +58,8 @@ type accountDetail struct {
 	openAppID string
 	windows   map[string]*replyWindow // by openid
 	sent      []SentMessage
-	media     map[string]string // media type by media_id
-	mediaN    int
+	media     map[string]*medium    // by media_id
+	tickets   map[string]pageTicket // by type
 }
 
 // describe returns what is known of an account.

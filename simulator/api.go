@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,10 +18,7 @@ import (
 	"time"
 )
 
-const (
-	maxBody      = 1 << 20
-	maxMediaBody = 10 << 20
-)
+const maxBody = 1 << 20
 
 // tokenUse says whose token a call carries.
 type tokenUse uint8
@@ -70,6 +66,9 @@ type call struct {
 	content string // Content-Type
 	body    []byte
 	ip      string
+
+	multipart bool    // the body is a form, and not kept
+	upload    *upload // the file in it, if there is one
 
 	comp *component     // whose token it is, or the component that the token is for
 	auth *authorization // whose token it is; nil for a component's own
@@ -256,17 +255,20 @@ func (c *call) read(r *http.Request) (outcome, bool) {
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return outcome{status: http.StatusBadRequest}, true
 	}
-	limit := int64(maxBody)
-	if strings.HasPrefix(c.content, "multipart/") {
-		limit = maxMediaBody
+	if r.Body == nil || r.Body == http.NoBody {
+		return outcome{}, false
 	}
-	if r.Body != nil && r.Body != http.NoBody {
-		if c.body, err = io.ReadAll(io.LimitReader(r.Body, limit+1)); err != nil {
-			return outcome{abort: closedAfter}, true
-		}
-		if int64(len(c.body)) > limit {
-			return outcome{status: http.StatusRequestEntityTooLarge}, true
-		}
+	if boundary := boundaryOf(c.content); boundary != "" {
+		c.multipart = true
+		c.upload, err = readUpload(r.Body, boundary)
+	} else if c.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1)); len(c.body) > maxBody {
+		err = errTooLarge
+	}
+	switch {
+	case errors.Is(err, errTooLarge):
+		return outcome{status: http.StatusRequestEntityTooLarge}, true
+	case err != nil:
+		return outcome{abort: closedAfter}, true
 	}
 	return outcome{}, false
 }
@@ -298,11 +300,11 @@ func (c *call) run() (any, errcode) {
 	if code := c.authenticate(); code != 0 {
 		return nil, code
 	}
-	if c.method == http.MethodPost && !c.e.noBody && c.e.method == http.MethodPost {
+	if c.method == http.MethodPost && !c.e.noBody && c.e.method == http.MethodPost && !c.multipart {
 		if len(c.body) == 0 {
 			return nil, codeEmptyBody
 		}
-		if !c.isMultipart() && !json.Valid(c.body) {
+		if !json.Valid(c.body) {
 			return nil, codeBadJSON
 		}
 	}
@@ -310,11 +312,6 @@ func (c *call) run() (any, errcode) {
 		return nil, code
 	}
 	return c.e.handle(c)
-}
-
-func (c *call) isMultipart() bool {
-	kind, _, err := mime.ParseMediaType(c.content)
-	return err == nil && kind == "multipart/form-data"
 }
 
 // authenticate finds whose token the call carries and whether it may be used. s.mu is held.

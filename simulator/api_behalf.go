@@ -3,11 +3,9 @@ package simulator
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const usersPerAccount = 3
@@ -21,8 +19,11 @@ func behalfEndpoints() []endpoint {
 	}
 	messages := []int{1, 6, 19, 100, 101}
 	media := []int{1, 3, 8, 9, 11, 19, 30, 31, 100}
-	upload := behalf(post, "/cgi-bin/media/upload", uploadMedia, media...)
-	upload.noBody = true // it answers 41005 itself
+	upload := func(path string, handle func(*call) (any, errcode), sets ...int) endpoint {
+		e := behalf(post, path, handle, sets...)
+		e.noBody = true // it answers 41005 itself
+		return e
+	}
 	return []endpoint{
 		{path: "/cgi-bin/getcallbackip", method: get, token: eitherToken, names: nil, lenient: true, handle: ipList},
 		{path: "/cgi-bin/get_api_domain_ip", method: get, token: eitherToken, lenient: true, handle: ipList},
@@ -35,9 +36,11 @@ func behalfEndpoints() []endpoint {
 		behalf(post, "/cgi-bin/menu/create", createMenu, 15),
 		behalf(get, "/cgi-bin/menu/get", getMenu, 15),
 		behalf(get, "/cgi-bin/menu/delete", deleteMenu, 15),
-		upload,
+		upload("/cgi-bin/media/upload", uploadMedia, media...),
 		behalf(get, "/cgi-bin/media/get", getMedia, media...),
-		behalf(get, "/cgi-bin/ticket/getticket", jsapiTicket, 4),
+		upload("/cgi-bin/material/add_material", addMaterial, 11, 100),
+		behalf(post, "/cgi-bin/material/get_material", getMaterial, 3, 11, 18, 30, 31, 100),
+		behalf(get, "/cgi-bin/ticket/getticket", pageTicketOf, 4),
 		behalf(get, "/cgi-bin/account/getaccountbasicinfo", accountBasicInfo, 3, 30),
 		behalf(get, "/wxa/getaccountbasicinfo", accountBasicInfo, 3, 30),
 	}
@@ -219,65 +222,38 @@ func deleteMenu(c *call) (any, errcode) {
 	return okReply, 0
 }
 
-func uploadMedia(c *call) (any, errcode) {
-	kind := c.query.Get("type")
-	switch kind {
-	case "image", "voice", "video", "thumb":
-	default:
-		return nil, codeBadMediaType
-	}
-	_, parameters, err := mime.ParseMediaType(c.content)
-	if err != nil || parameters["boundary"] == "" {
-		return nil, codeMediaMissing
-	}
-	form, err := multipart.NewReader(bytes.NewReader(c.body), parameters["boundary"]).ReadForm(maxMediaBody)
-	if err != nil || len(form.File["media"]) == 0 {
-		return nil, codeMediaMissing
-	}
-	defer func() { _ = form.RemoveAll() }() // nothing is on disk at this size
-	d := c.auth.acct.own()
-	if d.media == nil {
-		d.media = make(map[string]string)
-	}
-	d.mediaN++
-	id := fmt.Sprintf("media-%06d-%d", c.auth.acct.id, d.mediaN)
-	d.media[id] = kind
-	return struct {
-		Type      string `json:"type"`
-		MediaID   string `json:"media_id"`
-		CreatedAt int64  `json:"created_at"`
-	}{kind, id, c.now.Unix()}, 0
+// pageTicketLife is that of the tickets for web pages.
+const pageTicketLife = 2 * time.Hour
+
+// pageTicket is what web pages of an account sign with.
+type pageTicket struct {
+	n       uint64
+	expires time.Time
 }
 
-func getMedia(c *call) (any, errcode) {
-	switch c.auth.acct.own().media[c.query.Get("media_id")] {
-	case "":
-		return nil, codeBadMediaID
-	case "video":
-		return struct {
-			URL string `json:"video_url"`
-		}{"https://mp.example/video"}, 0
-	case "voice":
-		return raw{"audio/amr", `attachment; filename="voice.amr"`, []byte("#!AMR\n")}, 0
-	}
-	return raw{"image/gif", `attachment; filename="image.gif"`, []byte(onePixel)}, 0
-}
-
-// onePixel is a transparent GIF of one pixel.
-const onePixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-
-func jsapiTicket(c *call) (any, errcode) {
+// pageTicketOf returns the account's ticket of a kind, a new one once the last has
+// expired.
+func pageTicketOf(c *call) (any, errcode) {
 	kind := c.query.Get("type")
 	if kind != "jsapi" && kind != "wx_card" {
 		return nil, codeBadArgument
 	}
-	ticket := "HoagFKDcsGMVCIY2vOjf9" + strconv.FormatUint(scramble(uint64(c.auth.acct.id)^c.s.dice.seed), 36) + kind
+	d := c.auth.acct.own()
+	if d.tickets == nil {
+		d.tickets = make(map[string]pageTicket)
+	}
+	t := d.tickets[kind]
+	if !c.now.Before(t.expires) {
+		t = pageTicket{t.n + 1, c.now.Add(pageTicketLife)}
+		d.tickets[kind] = t
+	}
+	ticket := "HoagFKDcsGMVCIY2vOjf9" + strconv.FormatUint(scramble(uint64(c.auth.acct.id)^c.s.dice.seed^t.n<<32), 36) + kind
 	c.s.given[ticket] = struct{}{}
 	return struct {
 		errorReply
 		Ticket    string `json:"ticket"`
 		ExpiresIn int    `json:"expires_in"`
-	}{okReply, ticket, 7200}, 0
+	}{okReply, ticket, int((t.expires.Sub(c.now) + time.Second - 1) / time.Second)}, 0
 }
 
 func accountBasicInfo(c *call) (any, errcode) {

@@ -15,8 +15,10 @@ const (
 	codeBadGrantType         errcode = 40002
 	codeBadOpenID            errcode = 40003
 	codeBadMediaType         errcode = 40004
+	codeBadMediaSize         errcode = 40006
 	codeBadMediaID           errcode = 40007
 	codeBadMessageType       errcode = 40008
+	codeBadImageSize         errcode = 40009
 	codeBadAppID             errcode = 40013
 	codeMalformedToken       errcode = 40014
 	codeBadOAuthCode         errcode = 40029
@@ -79,7 +81,9 @@ var errcodeTexts = map[errcode]string{
 	codeBadGrantType:         "invalid grant_type",
 	codeBadOpenID:            "invalid openid",
 	codeBadMediaType:         "invalid media type",
+	codeBadMediaSize:         "invalid media size",
 	codeBadMediaID:           "invalid media_id",
+	codeBadImageSize:         "invalid image size",
 	codeBadMessageType:       "invalid message type",
 	codeBadAppID:             "invalid appid",
 	codeMalformedToken:       "invalid access_token",

@@ -119,6 +119,8 @@ type Simulator struct {
 	jsCodeN        uint32
 	openN          uint32
 	messageN       uint64
+	media          []*medium // oldest first; those whose bytes are kept
+	mediaBytes     int
 	quota          quota
 	rids           ridLog
 	exclusive      map[int]bool
