@@ -150,9 +150,10 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 			return true
 		}
 		current := slices.IndexFunc(history, func(h store.RefreshToken) bool { return h.Value.Equal(a.Tokens.RefreshToken) })
+		// What comes from a spill file is late in the history, and old all the same.
 		older = nil
-		for _, h := range history[current+1:] {
-			if current >= 0 {
+		for i, h := range history {
+			if current >= 0 && i != current && !h.ReceivedAt.After(history[current].ReceivedAt) {
 				older = append(older, h.Value)
 			}
 		}
