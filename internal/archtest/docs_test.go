@@ -23,7 +23,7 @@ func TestDocumented(t *testing.T) {
 		inFiles []string
 	}{
 		{"routes", "internal/admin", regexp.MustCompile(`^/v1/\S+$`), anywhere, "%s`", []string{"docs/api.md"}},
-		{"problem types", "internal/admin", regexp.MustCompile(`^[a-z-]+$`), firstArgumentOf("problem"), "## %s\n", []string{"docs/problems.md"}},
+		{"problem types", "internal/problem", regexp.MustCompile(`^[a-z-]+$`), firstArgumentOf("problem"), "## %s\n", []string{"docs/problems.md"}},
 		{"configuration keys", "internal/config", regexp.MustCompile(`^[a-z_.]+$`), elementOf("settable"), "`%s`", []string{"docs/config.md"}},
 		{"health problems", "keeper", regexp.MustCompile(`^[a-z_]+$`), valueOf("Code"), "`%s`", []string{"docs/guide/operate.md", "docs/guide/operate.zh-CN.md"}},
 		{"counters", "internal/obs", regexp.MustCompile(`^[a-z_]+$`), firstArgumentOf("counter"), "`tuoguan_%s`", []string{"docs/metrics.md"}},
