@@ -17,11 +17,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/access"
 	"github.com/tuoguan/tuoguan/internal/admin"
+	"github.com/tuoguan/tuoguan/internal/audit"
 	"github.com/tuoguan/tuoguan/internal/authorize"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/jobs"
+	"github.com/tuoguan/tuoguan/internal/oauth"
 	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/internal/problem"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/store/memory"
@@ -39,21 +43,31 @@ var expiry = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 // world is an admin listener with a store and a keeper that does as the test says.
 type world struct {
-	t        *testing.T
-	store    *memory.Store
-	handler  http.Handler
-	log      bytes.Buffer
-	problems []obs.Problem
+	t          testing.TB
+	store      *memory.Store
+	clock      tuoguan.Clock
+	keys       *access.Keys
+	audit      *audit.Log
+	auditFails bool
+	api        *admin.API
+	handler    http.Handler
+	log        bytes.Buffer
+	problems   []obs.Problem
+	began      time.Time
 
 	token       func(owner tuoguan.TokenOwner) (tuoguan.AccessToken, error)
+	peek        func(owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) // as token if nil
+	putting     func() error                                                // before a component is stored
+	reconciled  []tuoguan.ComponentAppID
 	invalidated []string
 	refreshed   int
 	rekeyed     chan struct{} // closed to let the job end
 }
 
-func newWorld(t *testing.T, apiKey string) *world {
+func newWorld(t testing.TB, apiKey string) *world {
 	t.Helper()
-	w := &world{rekeyed: make(chan struct{}), t: t, store: memory.New(memory.Config{})}
+	w := &world{rekeyed: make(chan struct{}), t: t, began: time.Now()}
+	w.store = memory.New(memory.Config{Clock: &w.clock})
 	w.token = func(tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
 		return tuoguan.AccessToken{Value: tuoguan.NewSecret("access-token-1"), ExpiresAt: expiry}, nil
 	}
@@ -79,21 +93,69 @@ func newWorld(t *testing.T, apiKey string) *world {
 		}
 		runner.Close()
 	})
-	api, err := admin.New(admin.Config{
-		Keeper: w, Store: w.store, Links: links, Metrics: obs.NewMetrics().Handler(), Logger: log,
+	w.keys, err = access.New(access.Config{Store: w.store, Bootstrap: tuoguan.NewSecret(apiKey), Clock: &w.clock, Logger: log, KeyRate: -1, AuthorizerRate: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory, err := access.NewDirectory(access.DirectoryConfig{Store: w.store, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(directory.Close)
+	if w.audit, err = audit.New(audit.Config{Store: w.store, Clock: &w.clock, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.audit.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	w.api, err = admin.New(admin.Config{
+		Keeper: w, Store: w.store, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Values: w.store,
+		Links: links, Metrics: obs.NewMetrics().Handler(), Clock: &w.clock, Logger: log,
 		Problems: func(context.Context) []obs.Problem { return w.problems },
-		Jobs:     runner,
-		APIKey:   tuoguan.NewSecret(apiKey), PublicURL: "https://open.example.com",
+		Jobs:     runner, PublicURL: "https://open.example.com",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.handler = api.Handler()
+	w.handler = w.api.Handler()
 	return w
 }
 
 func (w *world) Token(_ context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
 	return w.token(owner)
+}
+
+// Record, Handed and PageBackwards are the audit log's, which may be out of order.
+func (w *world) Record(ctx context.Context, e audit.Event) error {
+	if w.auditFails {
+		return audit.ErrUnavailable
+	}
+	return w.audit.Record(ctx, e)
+}
+
+func (w *world) Handed(ctx context.Context, e audit.Event, fingerprint string) error {
+	if w.auditFails {
+		return audit.ErrUnavailable
+	}
+	return w.audit.Handed(ctx, e, fingerprint)
+}
+
+func (w *world) PageBackwards(ctx context.Context, before int64, limit int) ([]audit.Entry, error) {
+	return w.audit.PageBackwards(ctx, before, limit)
+}
+
+func (w *world) Peek(_ context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
+	if w.peek != nil {
+		return w.peek(owner)
+	}
+	return w.token(owner)
+}
+
+func (w *world) Reconcile(_ context.Context, id tuoguan.ComponentAppID) (keeper.Reconciliation, error) {
+	w.reconciled = append(w.reconciled, id)
+	return keeper.Reconciliation{Listed: 7, Adopted: 1}, nil
 }
 
 func (w *world) Invalidate(_ context.Context, owner tuoguan.TokenOwner, failed tuoguan.Secret) (tuoguan.AccessToken, error) {
@@ -115,6 +177,12 @@ func (w *world) Component(ctx context.Context, id tuoguan.ComponentAppID) (store
 }
 
 func (w *world) PutComponent(ctx context.Context, c store.Component) error {
+	if w.putting != nil {
+		if err := w.putting(); err != nil {
+			return err
+		}
+	}
+	c.UpdatedAt = w.clock.Now()
 	return w.store.PutComponent(ctx, c)
 }
 
@@ -122,7 +190,7 @@ func (w *world) Status(ctx context.Context) (keeper.Status, error) {
 	records, err := w.store.Components(ctx)
 	var s keeper.Status
 	for _, r := range records {
-		s.Components = append(s.Components, keeper.ComponentStatus{AppID: r.AppID, TicketReceivedAt: time.Now().Add(-3 * time.Minute), TokenExpiresAt: time.Now().Add(time.Hour), Authorizers: map[tuoguan.State]int64{tuoguan.StateActive: 2}})
+		s.Components = append(s.Components, keeper.ComponentStatus{AppID: r.AppID, TicketReceivedAt: w.began.Add(-3 * time.Minute), TokenExpiresAt: w.began.Add(time.Hour), Authorizers: map[tuoguan.State]int64{tuoguan.StateActive: 2}})
 	}
 	return s, err
 }
@@ -171,19 +239,45 @@ func (w *world) callAs(authorization, method, target, body string) response {
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
+	return w.serve(r)
+}
+
+// callWith makes a request with the API key and with one more header.
+func (w *world) callWith(header, value, method, target, body string) response {
+	w.t.Helper()
+	r := httptest.NewRequestWithContext(w.t.Context(), method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set(header, value)
+	return w.serve(r)
+}
+
+func (w *world) serve(r *http.Request) response {
+	w.t.Helper()
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
 	raw, err := io.ReadAll(recorder.Body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return response{recorder.Code, recorder.Header(), string(raw)}
+	answered := response{recorder.Code, recorder.Header(), string(raw)}
+	w.conforms(r.Method, r.URL.RequestURI(), answered)
+	return answered
+}
+
+// relay knows one code.
+type relay struct{}
+
+func (relay) Redeem(_ context.Context, code string) (oauth.Identity, error) {
+	if code != "right" {
+		return oauth.Identity{}, oauth.ErrUnknownCode
+	}
+	return oauth.Identity{AuthorizerAppID: account, ComponentAppID: component, OpenID: "openid-1", Scope: wxapi.ScopeBase}, nil
 }
 
 // problem decodes a problem document and checks its form.
-func (r response) problem(t *testing.T) admin.Problem {
+func (r response) problem(t *testing.T) problem.Problem {
 	t.Helper()
-	var p admin.Problem
+	var p problem.Problem
 	if err := json.Unmarshal([]byte(r.body), &p); err != nil {
 		t.Fatalf("%v: %s", err, r.body)
 	}
@@ -198,7 +292,7 @@ func (r response) problem(t *testing.T) admin.Problem {
 
 func (r response) name(t *testing.T) string {
 	t.Helper()
-	name, ok := strings.CutPrefix(r.problem(t).Type, admin.ProblemBase)
+	name, ok := strings.CutPrefix(r.problem(t).Type, problem.Base)
 	if !ok {
 		t.Errorf("type is %q", r.problem(t).Type)
 	}
@@ -318,7 +412,7 @@ func TestTokenErrors(t *testing.T) {
 		"refused by WeChat":      {refusal, 502, "wechat-refused"},
 		"no answer":              {&wxapi.TransportError{Op: "x", Sent: true, Err: errors.New("reset")}, 502, "wechat-unanswered"},
 		"not sent":               {&wxapi.TransportError{Op: "x", Err: errors.New("refused")}, 502, "wechat-unanswered"},
-		"unusable answer":        {&wxapi.ReplyError{Op: "x", Reason: "html"}, 502, "wechat-unanswered"},
+		"unusable answer":        {&wxapi.ReplyError{Op: "x", Reason: "html"}, 502, "wechat-nonsense"},
 		"closed":                 {keeper.ErrClosed, 503, "unavailable"},
 		"too slow":               {context.DeadlineExceeded, 503, "unavailable"},
 		"anything else":          {errors.New("surprise"), 500, "internal-error"},
@@ -719,7 +813,7 @@ func TestPages(t *testing.T) {
 		t.Errorf("the page is not locked down: %v", r.header)
 	}
 	for target, want := range map[string]int{
-		"/healthz": 200, "/readyz": 200, "/metrics": 200, "/console/": 501, "/console/login": 501, "/console": 308, "/nothing": 404, "/openapi.json": 404,
+		"/healthz": 200, "/readyz": 200, "/metrics": 200, "/console/": 501, "/console/login": 501, "/console": 308, "/nothing": 404, "/openapi.json": 200, "/openapi.yaml": 200, "/docs": 200,
 	} {
 		if r := w.callAs("", "GET", target, ""); r.status != want {
 			t.Errorf("%s got %d, want %d", target, r.status, want)

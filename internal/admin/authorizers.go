@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tuoguan/tuoguan"
-	"github.com/tuoguan/tuoguan/keeper"
+	"github.com/tuoguan/tuoguan/internal/access"
+	"github.com/tuoguan/tuoguan/internal/problem"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -17,12 +20,13 @@ import (
 type authorizer struct {
 	AppID          string        `json:"appid"`
 	ComponentAppID string        `json:"component_appid"`
-	State          tuoguan.State `json:"state"`
-	Kind           tuoguan.Kind  `json:"kind"`
-	Reference      string        `json:"reference"`
+	State          tuoguan.State `json:"state" enum:"active,needs_reauthorization,revoked"`
+	Kind           tuoguan.Kind  `json:"kind" doc:"official_account, mini_program, or empty while unknown · 账号类型，未知时为空"`
+	Reference      string        `json:"reference" doc:"The tenant, as named by the authorization link · 授权链接中给出的租户标识"`
+	Tags           []string      `json:"tags" doc:"Given by operators · 运营者设置的标签"`
 
 	NickName      string `json:"nick_name"`
-	UserName      string `json:"user_name"` // original id, gh_…
+	UserName      string `json:"user_name" doc:"The original id, gh_… · 原始 ID"`
 	Alias         string `json:"alias"`
 	HeadImage     string `json:"head_image"`
 	PrincipalName string `json:"principal_name"`
@@ -32,19 +36,21 @@ type authorizer struct {
 
 	PermissionSets []tuoguan.PermissionSet `json:"permission_sets"`
 
-	Grant          int64      `json:"grant"` // counts the authorizations of this account
+	Grant          int64      `json:"grant" doc:"Counts the authorizations of this account · 授权次数"`
 	AuthorizedAt   *time.Time `json:"authorized_at"`
 	RevokedAt      *time.Time `json:"revoked_at"`
 	TokenExpiresAt *time.Time `json:"token_expires_at"`
 	RefreshedAt    *time.Time `json:"refreshed_at"`
-	RefreshAt      *time.Time `json:"refresh_at"` // when the next refresh is due
-	Trouble        *trouble   `json:"trouble"`    // null while refreshing goes well
+	RefreshAt      *time.Time `json:"refresh_at" doc:"When the next refresh is due · 下次刷新时间"`
+	Trouble        *trouble   `json:"trouble" doc:"What went wrong with refreshing; null while it goes well · 刷新异常，正常时为 null"`
 	CreatedAt      *time.Time `json:"created_at"`
 	UpdatedAt      *time.Time `json:"updated_at"`
 }
 
 // trouble is what went wrong with refreshing since it last went well.
 type trouble struct {
+	_ struct{} `nullable:"true"`
+
 	Failures     int        `json:"failures"`
 	Errcode      int        `json:"errcode"`
 	Message      string     `json:"message"`
@@ -60,6 +66,9 @@ func showAuthorizer(a store.Authorizer) authorizer {
 		AuthorizedAt: instant(a.AuthorizedAt), RevokedAt: instant(a.RevokedAt), TokenExpiresAt: instant(a.Tokens.ExpiresAt),
 		RefreshedAt: instant(a.ObtainedAt), RefreshAt: instant(a.RefreshAt), CreatedAt: instant(a.CreatedAt), UpdatedAt: instant(a.UpdatedAt),
 	}
+	if shown.Tags = a.Tags; shown.Tags == nil {
+		shown.Tags = []string{}
+	}
 	if shown.PermissionSets == nil {
 		shown.PermissionSets = []tuoguan.PermissionSet{}
 	}
@@ -71,49 +80,52 @@ func showAuthorizer(a store.Authorizer) authorizer {
 	return shown
 }
 
-// instant returns t in UTC, or nil if it is zero.
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
+// settled implements live: by requests, only the tags change.
+func (a authorizer) settled() any { return a.Tags }
+
+type listAuthorizersInput struct {
+	Paging
+	Component     string `query:"component" doc:"AppID of a component · 第三方平台 AppID"`
+	State         string `query:"state" enum:"active,needs_reauthorization,revoked"`
+	Kind          string `query:"kind" enum:"official_account,mini_program"`
+	PermissionSet int    `query:"permission_set" minimum:"1" maximum:"1073741824" doc:"The id of a permission set · 权限集 ID"`
+	Tag           string `query:"tag"`
+	Text          string `query:"q" doc:"Matches the AppID, the original id or a part of the nick name · 匹配 AppID、原始 ID 或部分昵称"`
 }
 
-func (a *API) listAuthorizers(r *http.Request) (reply, error) {
-	q := parseQuery(r, "component", "state", "q", "kind", "permission_set", "cursor", "limit")
+func (a *API) listAuthorizers(ctx context.Context, in *listAuthorizersInput) (*output[list[authorizer]], error) {
 	search := store.AuthorizerQuery{
-		Component:     tuoguan.ComponentAppID(q.text("component")),
-		State:         tuoguan.State(q.choice("state", string(tuoguan.StateActive), string(tuoguan.StateNeedsReauthorization), string(tuoguan.StateRevoked))),
-		Kind:          tuoguan.Kind(q.choice("kind", string(tuoguan.KindOfficialAccount), string(tuoguan.KindMiniProgram))),
-		PermissionSet: tuoguan.PermissionSet(q.number("permission_set", 1, 1<<30, 0)),
-		Text:          q.text("q"),
+		Component:     tuoguan.ComponentAppID(in.Component),
+		State:         tuoguan.State(in.State),
+		Kind:          tuoguan.Kind(in.Kind),
+		PermissionSet: tuoguan.PermissionSet(in.PermissionSet),
+		Tag:           in.Tag,
+		Text:          in.Text,
+		Reach:         callOf(ctx).Reach(),
+		Limit:         in.Limit + 1, // one more tells whether there is a next page
 	}
-	limit := q.limit()
-	if cursor := q.text("cursor"); cursor != "" {
+	if in.Cursor != "" {
 		var ok bool
-		if search.After, ok = parseCursor(cursor); !ok {
-			q.err = badRequest.field("cursor", "is not a cursor of this list", "不是本列表的游标")
+		if search.After, ok = parseCursor(in.Cursor); !ok {
+			return nil, badCursor
 		}
 	}
-	if q.err != nil {
-		return reply{}, q.err
-	}
-	search.Limit = limit + 1 // one more tells whether there is a next page
-	found, err := a.cfg.Store.Authorizers(r.Context(), search)
+	found, err := a.cfg.Store.Authorizers(ctx, search)
 	if err != nil {
-		return reply{}, storeError{err}
+		return nil, problem.Storage(err)
 	}
 	page := list[authorizer]{Items: []authorizer{}}
-	if len(found) > limit {
-		found = found[:limit]
-		page.NextCursor = cursorOf(found[limit-1].Authorization)
+	if len(found) > in.Limit {
+		found = found[:in.Limit]
+		page.NextCursor = cursorOf(found[in.Limit-1].Authorization)
 	}
 	for _, item := range found {
 		page.Items = append(page.Items, showAuthorizer(item))
 	}
-	return reply{body: page}, nil
+	return &output[list[authorizer]]{http.StatusOK, page}, nil
 }
+
+var badCursor = problem.BadRequest.Field("cursor", "is not a cursor of this list", "不是本列表的游标")
 
 // cursorOf names where a page of authorizers ended.
 func cursorOf(a tuoguan.Authorization) string {
@@ -126,142 +138,106 @@ func parseCursor(cursor string) (tuoguan.Authorization, bool) {
 	return tuoguan.Authorization{Component: tuoguan.ComponentAppID(component), Authorizer: tuoguan.AuthorizerAppID(account)}, err == nil && ok
 }
 
-func (a *API) getAuthorizer(r *http.Request) (reply, error) {
-	authorization, err := a.authorizationOf(r)
-	if err != nil {
-		return reply{}, err
-	}
-	found, err := a.cfg.Store.Authorizer(r.Context(), authorization)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return reply{}, unknownAuthorizer
-	case err != nil:
-		return reply{}, storeError{err}
-	}
-	return reply{body: showAuthorizer(found)}, nil
+// Account is embedded in the input of routes about one account.
+type Account struct {
+	AppID     string `path:"appid" doc:"AppID of the account · 授权账号 AppID"`
+	Component string `query:"component" doc:"Which component is meant, where the account has authorized several · 账号授权了多个第三方平台时指明其一"`
 }
 
-// authorizationOf returns the authorization that a path and ?component= name.
-func (a *API) authorizationOf(r *http.Request) (tuoguan.Authorization, error) {
-	q := parseQuery(r, "component")
-	if q.err != nil {
-		return tuoguan.Authorization{}, q.err
+// authorizer returns the authorization that is asked about, if the caller has to do
+// with it. One out of reach is as one that does not exist.
+func (a *API) authorizer(ctx context.Context, in Account) (store.Authorizer, error) {
+	found, err := a.cfg.Store.Authorizers(ctx, store.AuthorizerQuery{
+		Authorizer: tuoguan.AuthorizerAppID(in.AppID), Component: tuoguan.ComponentAppID(in.Component), Reach: callOf(ctx).Reach(),
+	})
+	switch {
+	case err != nil:
+		return store.Authorizer{}, problem.Storage(err)
+	case len(found) == 0:
+		return store.Authorizer{}, problem.UnknownAuthorizer
+	case len(found) == 1:
+		return found[0], nil
 	}
-	authorization := tuoguan.Authorization{
-		Component:  tuoguan.ComponentAppID(q.text("component")),
-		Authorizer: tuoguan.AuthorizerAppID(r.PathValue("appid")),
-	}
-	if authorization.Component != "" {
-		return authorization, nil
-	}
-	found, err := a.cfg.Store.Authorizers(r.Context(), store.AuthorizerQuery{Authorizer: authorization.Authorizer})
-	if err != nil {
-		return tuoguan.Authorization{}, storeError{err}
-	}
-	switch len(found) {
-	case 0:
-		return tuoguan.Authorization{}, unknownAuthorizer
-	case 1:
-		a.seen.Store(found[0].Component, true)
-		return found[0].Authorization, nil
-	}
-	p := ambiguousComponent
+	p := problem.AmbiguousComponent
 	for _, candidate := range found {
 		p.Components = append(p.Components, string(candidate.Component))
 	}
-	return tuoguan.Authorization{}, p
+	return store.Authorizer{}, p
 }
 
-// accessToken is a token handed out. It is the only shape in which one is.
-type accessToken struct {
-	AccessToken string    `json:"access_token"`
-	ExpiresAt   time.Time `json:"expires_at"`
+type getAuthorizerInput struct {
+	Account
+	Cached
 }
 
-// tokenReply answers with the token that get returns for the authorizer named.
-func (a *API) tokenReply(r *http.Request, get func(context.Context, tuoguan.TokenOwner) (tuoguan.AccessToken, error)) (reply, error) {
-	authorization, err := a.authorizationOf(r)
-	if p, ok := errors.AsType[Problem](err); ok && p.Type == unknownAuthorizer.Type {
-		return a.tokenOfNewcomer(r, get)
-	}
+func (a *API) getAuthorizer(ctx context.Context, in *getAuthorizerInput) (*resource[authorizer], error) {
+	found, err := a.authorizer(ctx, in.Account)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	token, err := get(r.Context(), tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
+	return show(showAuthorizer(found), in.Cached)
+}
+
+// maxTags is how many tags an authorizer may have.
+const maxTags = 50
+
+type tagsBody struct {
+	Tags []string `json:"tags" maxItems:"50" doc:"All tags from now on: lines of at most 64 bytes · 全部标签，每个为不超过 64 字节的单行文本"`
+}
+
+type putTagsInput struct {
+	Account
+	Guarded
+	Input[tagsBody]
+}
+
+// mayRetag reports whether the caller may replace tags. They decide who has to do with
+// an authorizer, so who is bound to accounts or tags can give and take only tags of the
+// own scope.
+func (c *call) mayRetag(before, after []string) bool {
+	foreign := func(tags []string) []string {
+		return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return slices.Contains(c.Scope.Tags, tag) })
+	}
+	return !c.boundToAccounts() || slices.Equal(foreign(before), foreign(after))
+}
+
+// putTags replaces the tags of an authorizer.
+func (a *API) putTags(ctx context.Context, in *putTagsInput) (*resource[authorizer], error) {
+	body, err := in.decode()
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{body: showToken(token)}, nil
-}
-
-// tokenOfNewcomer tries every component: the push that says whom an account has
-// authorized may have arrived, and its code not have been exchanged yet.
-func (a *API) tokenOfNewcomer(r *http.Request, get func(context.Context, tuoguan.TokenOwner) (tuoguan.AccessToken, error)) (reply, error) {
-	components, err := a.cfg.Store.Components(r.Context())
+	if body.Tags == nil {
+		return nil, problem.BadRequest.Field("tags", "is required", "必填")
+	}
+	tags := slices.Compact(slices.Sorted(slices.Values(body.Tags)))
+	if len(tags) > maxTags {
+		return nil, problem.InvalidField.Field("tags", "are too many, at most 50", "数量过多，至多 50 个")
+	}
+	for i, tag := range body.Tags {
+		if !access.ValidTag(tag) {
+			return nil, problem.InvalidField.Field(fmt.Sprintf("tags[%d]", i), "must be a line of at most 64 bytes", "须为单行且不超过 64 字节")
+		}
+	}
+	found, err := a.authorizer(ctx, in.Account)
 	if err != nil {
-		return reply{}, storeError{err}
+		return nil, err
 	}
-	for _, c := range components {
-		token, err := get(r.Context(), tuoguan.AuthorizerToken(c.AppID, tuoguan.AuthorizerAppID(r.PathValue("appid"))))
-		if errors.Is(err, keeper.ErrUnknownAuthorizer) {
-			continue
-		}
-		if err != nil {
-			return reply{}, err
-		}
-		return reply{body: showToken(token)}, nil
+	if err := in.Guarded.check(showAuthorizer(found)); err != nil {
+		return nil, err
 	}
-	return reply{}, unknownAuthorizer
-}
-
-// showToken cuts the instant to the second, towards safety: not every client reads
-// fractions.
-func showToken(t tuoguan.AccessToken) accessToken {
-	return accessToken{AccessToken: t.Value.Reveal(), ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Second)}
-}
-
-func (a *API) getToken(r *http.Request) (reply, error) {
-	reply, err := a.tokenReply(r, a.cfg.Keeper.Token)
-	if errors.As(err, new(storeError)) {
-		// Whose it is cannot be read, but a token in memory is as good as ever.
-		return a.tokenFromMemory(r, err)
+	if !callOf(ctx).mayRetag(found.Tags, tags) {
+		return nil, problem.MissingScope.With("only tags in the scope of the API key can be given and taken", "只能增减 API 密钥权限范围内的标签")
 	}
-	return reply, err
-}
-
-// tokenFromMemory tries the components that were asked about before.
-func (a *API) tokenFromMemory(r *http.Request, failure error) (reply, error) {
-	var only reply
-	found := 0
-	a.seen.Range(func(component, _ any) bool {
-		owner := tuoguan.AuthorizerToken(component.(tuoguan.ComponentAppID), tuoguan.AuthorizerAppID(r.PathValue("appid")))
-		if token, err := a.cfg.Keeper.Token(r.Context(), owner); err == nil {
-			only = reply{body: showToken(token)}
-			found++
-		}
-		return true
-	})
-	if found != 1 {
-		return reply{}, failure
+	if err := a.record(ctx, found.Authorization, "", map[string]string{"tags": strings.Join(tags, ", ")}); err != nil {
+		return nil, err
 	}
-	return only, nil
-}
-
-func (a *API) invalidateToken(r *http.Request) (reply, error) {
-	var body struct {
-		AccessToken string `json:"access_token"`
+	if err := a.cfg.Store.SaveTags(ctx, found.Authorization, tags); errors.Is(err, store.ErrNotFound) {
+		return nil, problem.UnknownAuthorizer
+	} else if err != nil {
+		return nil, problem.Storage(err)
 	}
-	if err := decode(r, &body); err != nil {
-		return reply{}, err
-	}
-	if body.AccessToken == "" {
-		return reply{}, badRequest.field("access_token", "is required: the token that WeChat refused", "必填：被微信拒绝的令牌")
-	}
-	return a.tokenReply(r, func(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
-		return a.cfg.Keeper.Invalidate(ctx, owner, tuoguan.NewSecret(body.AccessToken))
-	})
-}
-
-func (a *API) refreshToken(r *http.Request) (reply, error) {
-	return a.tokenReply(r, a.cfg.Keeper.Refresh)
+	a.cfg.Directory.Forget(found.Authorization.Authorizer)
+	found.Tags = tags
+	return changed(http.StatusOK, showAuthorizer(found))
 }

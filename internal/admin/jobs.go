@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/jobs"
+	"github.com/tuoguan/tuoguan/internal/problem"
 )
 
 // Jobs is the long work that the API starts and tells of.
@@ -18,37 +22,46 @@ type Jobs interface {
 
 var _ Jobs = (*jobs.Runner)(nil)
 
-func (a *API) startJob(r *http.Request) (reply, error) {
-	var body struct {
-		Kind string `json:"kind"`
+type jobBody struct {
+	Kind string `json:"kind" doc:"What is to be done, such as rekey · 任务类型，如 rekey"`
+}
+
+type startJobInput struct{ Input[jobBody] }
+
+func (a *API) startJob(ctx context.Context, in *startJobInput) (*output[jobs.Job], error) {
+	body, err := in.decode()
+	if err != nil {
+		return nil, err
 	}
-	if err := decode(r, &body); err != nil {
-		return reply{}, err
+	if kinds := a.cfg.Jobs.Kinds(); !slices.Contains(kinds, body.Kind) {
+		return nil, problem.InvalidField.Field("kind", "must be one of "+strings.Join(kinds, ", "), "取值为 "+strings.Join(kinds, "、"))
+	}
+	if err := a.record(ctx, tuoguan.Authorization{}, body.Kind, nil); err != nil {
+		return nil, err
 	}
 	job, err := a.cfg.Jobs.Start(body.Kind)
 	switch {
-	case errors.Is(err, jobs.ErrUnknownKind):
-		kinds := strings.Join(a.cfg.Jobs.Kinds(), ", ")
-		return reply{}, invalidField.field("kind", "must be one of "+kinds, "取值为 "+kinds)
 	case errors.Is(err, jobs.ErrRunning):
-		return reply{}, jobRunning.with("wait for job "+job.ID, "请等待任务 "+job.ID+" 完成")
+		return nil, problem.JobRunning.With("wait for job "+job.ID, "请等待任务 "+job.ID+" 完成")
 	case err != nil:
-		return reply{}, serverUnavailable
+		return nil, problem.Unavailable
 	}
-	return reply{status: http.StatusAccepted, body: job}, nil
+	return &output[jobs.Job]{http.StatusAccepted, job}, nil
 }
 
-func (a *API) getJob(r *http.Request) (reply, error) {
-	job, ok := a.cfg.Jobs.Job(r.PathValue("id"))
+type getJobInput struct {
+	ID string `path:"id"`
+	Cached
+}
+
+func (a *API) getJob(_ context.Context, in *getJobInput) (*resource[jobs.Job], error) {
+	job, ok := a.cfg.Jobs.Job(in.ID)
 	if !ok {
-		return reply{}, unknownJob
+		return nil, problem.UnknownJob
 	}
-	return reply{body: job}, nil
+	return show(job, in.Cached)
 }
 
-func (a *API) listJobs(r *http.Request) (reply, error) {
-	if q := parseQuery(r); q.err != nil {
-		return reply{}, q.err
-	}
-	return reply{body: list[jobs.Job]{Items: a.cfg.Jobs.Jobs()}}, nil
+func (a *API) listJobs(context.Context, *struct{}) (*output[list[jobs.Job]], error) {
+	return &output[list[jobs.Job]]{http.StatusOK, list[jobs.Job]{Items: a.cfg.Jobs.Jobs()}}, nil
 }

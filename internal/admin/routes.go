@@ -1,167 +1,170 @@
 package admin
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/tuoguan/tuoguan/internal/access"
+	"github.com/tuoguan/tuoguan/internal/problem"
 )
 
-// Route is one route of the REST API.
-type Route struct {
-	Method  string
-	Pattern string // of net/http
-	Summary string
-	handle  func(*API, *http.Request) (reply, error)
+// tokenProblems are those of every route that hands out a token.
+var tokenProblems = []problem.Problem{
+	problem.UnknownAuthorizer, problem.UnknownComponent, problem.AmbiguousComponent, problem.Revoked, problem.NeedsReauthorization,
+	problem.NoTicket, problem.Gated, problem.WeChatRefused, problem.WeChatUnanswered, problem.WeChatNonsense,
 }
 
 var routes = []Route{
-	{"GET", "/v1/authorizers", "list authorizers", (*API).listAuthorizers},
-	{"GET", "/v1/authorizers/{appid}", "one authorizer", (*API).getAuthorizer},
-	{"GET", "/v1/authorizers/{appid}/access-token", "a valid access token", (*API).getToken},
-	{"POST", "/v1/authorizers/{appid}/access-token/invalid", "report a token that WeChat refused", (*API).invalidateToken},
-	{"POST", "/v1/authorizers/{appid}/refresh", "refresh the access token now", (*API).refreshToken},
-	{"GET", "/v1/authorization-links", "list authorization links", (*API).listLinks},
-	{"POST", "/v1/authorization-links", "make an authorization link", (*API).createLink},
-	{"GET", "/v1/authorization-links/{id}", "one authorization link", (*API).getLink},
-	{"GET", "/v1/components", "list components", (*API).listComponents},
-	{"POST", "/v1/components", "add a component or replace its credentials", (*API).putComponent},
-	{"GET", "/v1/components/{appid}", "one component", (*API).getComponent},
-	{"GET", "/v1/jobs", "list the jobs of this replica", (*API).listJobs},
-	{"POST", "/v1/jobs", "start a job: rekey", (*API).startJob},
-	{"GET", "/v1/jobs/{id}", "how far a job has come", (*API).getJob},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers", ID: "list-authorizers", Summary: "List authorizers · 授权账号列表",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listAuthorizers),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}", ID: "get-authorizer", Summary: "One authorizer · 单个授权账号",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).getAuthorizer),
+		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent},
+	},
+	{
+		Method: http.MethodPut, Pattern: "/v1/authorizers/{appid}/tags", ID: "put-authorizer-tags", Summary: "Replace the tags · 设置标签",
+		Needs: access.WriteAuthorizers, Status: http.StatusOK, mount: handle((*API).putTags),
+		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}/access-token", ID: "get-access-token", Summary: "A valid access token · 有效的 access_token",
+		Needs: access.ReadTokens, Status: http.StatusOK, mount: handle((*API).getToken),
+		Problems: append(slices.Clone(tokenProblems), problem.RefreshNeeded),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/authorizers/{appid}/access-token/invalid", ID: "report-access-token", Summary: "Report a token that WeChat refused · 报告被微信拒绝的令牌",
+		Needs: access.RefreshTokens, NotKept: true, Status: http.StatusOK, mount: handle((*API).invalidateToken),
+		Problems: tokenProblems,
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/authorizers/{appid}/refresh", ID: "refresh-access-token", Summary: "Refresh the access token now · 立即刷新 access_token",
+		Needs: access.RefreshTokens, NotKept: true, Status: http.StatusOK, mount: handle((*API).refreshToken),
+		Problems: tokenProblems,
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorization-links", ID: "list-authorization-links", Summary: "List authorization links · 授权链接列表",
+		Needs: access.ReadLinks, Status: http.StatusOK, mount: handle((*API).listLinks),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/authorization-links", ID: "create-authorization-link", Summary: "Make an authorization link · 生成授权链接",
+		Needs: access.WriteLinks, Status: http.StatusCreated, mount: handle((*API).createLink),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorization-links/{id}", ID: "get-authorization-link", Summary: "One authorization link · 单个授权链接",
+		Needs: access.ReadLinks, Status: http.StatusOK, mount: handle((*API).getLink),
+		Problems: []problem.Problem{problem.UnknownLink},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/components", ID: "list-components", Summary: "List components · 第三方平台列表",
+		Needs: access.ReadComponents, Status: http.StatusOK, mount: handle((*API).listComponents),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/components", ID: "put-component", Summary: "Add a component (201) or replace its credentials (200) · 登记第三方平台（201）或替换凭据（200）",
+		Needs: access.WriteComponents, Status: http.StatusCreated, Or: http.StatusOK, mount: handle((*API).putComponent),
+		Problems: []problem.Problem{problem.UnknownComponent},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/components/{appid}", ID: "get-component", Summary: "One component · 单个第三方平台",
+		Needs: access.ReadComponents, Status: http.StatusOK, mount: handle((*API).getComponent),
+		Problems: []problem.Problem{problem.UnknownComponent},
+	},
+	{
+		Method: http.MethodPatch, Pattern: "/v1/components/{appid}", ID: "change-component", Summary: "Change or rotate credentials · 修改或轮换凭据",
+		Needs: access.WriteComponents, Status: http.StatusOK, mount: handle((*API).changeComponent),
+		Problems: []problem.Problem{problem.UnknownComponent, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/components/{appid}/access-token", ID: "get-component-access-token", Summary: "A valid component access token · 有效的 component_access_token",
+		Needs: access.ReadTokens, Status: http.StatusOK, mount: handle((*API).getComponentToken),
+		Problems: []problem.Problem{problem.UnknownComponent, problem.RefreshNeeded, problem.NoTicket, problem.WeChatRefused, problem.WeChatUnanswered, problem.WeChatNonsense},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/components/{appid}/reconcile", ID: "reconcile-component", Summary: "Compare with WeChat's list and repair · 与微信授权列表比对并修复",
+		Needs: access.WriteAuthorizers, Status: http.StatusOK, mount: handle((*API).reconcile),
+		Problems: []problem.Problem{problem.UnknownComponent, problem.NoTicket, problem.WeChatRefused, problem.WeChatUnanswered, problem.WeChatNonsense},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/events", ID: "list-events", Summary: "List what WeChat has pushed, oldest first · 微信推送列表，由旧到新",
+		Needs: access.ReadEvents, Status: http.StatusOK, mount: handle((*API).listEvents),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/events/{id}", ID: "get-event", Summary: "One push with its decrypted body · 单条推送及解密内容",
+		Needs: access.ReadEvents, Status: http.StatusOK, mount: handle((*API).getEvent),
+		Problems: []problem.Problem{problem.UnknownEvent},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/oauth/redeem", ID: "redeem-oauth-code", Summary: "Who a user is who came back from a web login, told once · 以网页授权 code 换取用户身份，仅一次",
+		Needs: access.RelayOAuth, Status: http.StatusOK, mount: handle((*API).redeem),
+		Problems: []problem.Problem{problem.UnknownCode},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/api-keys", ID: "list-api-keys", Summary: "List API keys · API 密钥列表",
+		Needs: access.ReadKeys, Status: http.StatusOK, mount: handle((*API).listKeys),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/api-keys", ID: "create-api-key", Summary: "Make an API key, shown this once · 创建 API 密钥，仅显示一次",
+		Needs: access.WriteKeys, Status: http.StatusCreated, mount: handle((*API).createKey),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/api-keys/{id}", ID: "get-api-key", Summary: "One API key, without the key itself · 单个 API 密钥，不含密钥本身",
+		Needs: access.ReadKeys, Status: http.StatusOK, mount: handle((*API).getKey),
+		Problems: []problem.Problem{problem.UnknownKey},
+	},
+	{
+		Method: http.MethodPatch, Pattern: "/v1/api-keys/{id}", ID: "change-api-key", Summary: "Change name, scope or expiry · 修改名称、权限范围或有效期",
+		Needs: access.WriteKeys, Status: http.StatusOK, mount: handle((*API).changeKey),
+		Problems: []problem.Problem{problem.UnknownKey, problem.KeyConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/api-keys/{id}/rotate", ID: "rotate-api-key", Summary: "Replace the key itself, shown this once · 轮换密钥，新密钥仅显示一次",
+		Needs: access.WriteKeys, Status: http.StatusOK, mount: handle((*API).rotateKey),
+		Problems: []problem.Problem{problem.UnknownKey, problem.KeyConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/api-keys/{id}/revoke", ID: "revoke-api-key", Summary: "Take an API key back for ever · 永久吊销 API 密钥",
+		Needs: access.WriteKeys, Status: http.StatusOK, mount: handle((*API).revokeKey),
+		Problems: []problem.Problem{problem.UnknownKey, problem.KeyConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/audit", ID: "list-audit", Summary: "List the audit log, newest first · 审计日志，由新到旧",
+		Needs: access.ReadAudit, Whole: true, Status: http.StatusOK, mount: handle((*API).listAudit),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/audit/head", ID: "get-audit-head", Summary: "The end of the audit log's chain · 审计日志哈希链的末端",
+		Needs: access.ReadAudit, Whole: true, Status: http.StatusOK, mount: handle((*API).auditHead),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/jobs", ID: "list-jobs", Summary: "List the jobs of this replica · 本实例的任务列表",
+		Needs: access.ReadJobs, Whole: true, Status: http.StatusOK, mount: handle((*API).listJobs),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/jobs", ID: "start-job", Summary: "Start a job · 启动任务",
+		Needs: access.RunJobs, Whole: true, Status: http.StatusAccepted, mount: handle((*API).startJob),
+		Problems: []problem.Problem{problem.JobRunning},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/jobs/{id}", ID: "get-job", Summary: "How far a job has come · 任务进度",
+		Needs: access.ReadJobs, Whole: true, Status: http.StatusOK, mount: handle((*API).getJob),
+		Problems: []problem.Problem{problem.UnknownJob},
+	},
 }
 
 // Routes returns every route of the REST API.
 func Routes() []Route { return slices.Clone(routes) }
 
-// reply is a success.
-type reply struct {
-	status int // 200 if zero
-	body   any
-}
-
-func (a *API) serve(route Route) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		reply, err := route.handle(a, r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		if reply.status == 0 {
-			reply.status = http.StatusOK
-		}
-		writeJSON(w, "application/json", reply.status, reply.body)
-	}
-}
-
-func writeJSON(w http.ResponseWriter, contentType string, status int, body any) {
-	header := w.Header()
-	header.Set("Content-Type", contentType)
-	// No reply of the API may be kept: some hold tokens, all are out of date at once.
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(body) // the client went away
-}
-
-// maxBody bounds the body of a request.
-const maxBody = 64 << 10
-
-// decode reads a request's JSON object into body. It takes no unknown fields and
-// nothing behind the object.
-func decode(r *http.Request, body any) error {
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(body)
-	if err == nil {
-		if _, err = decoder.Token(); err == nil {
-			err = errors.New("there is something behind the JSON object")
-		} else if errors.Is(err, io.EOF) {
-			return nil
+// methodsAt returns the methods that there are routes for at a path.
+func methodsAt(path string) []string {
+	var methods []string
+	parts := strings.Split(path, "/")
+	for _, route := range routes {
+		pattern := strings.Split(route.Pattern, "/")
+		if slices.EqualFunc(pattern, parts, func(want, got string) bool { return want == got || strings.HasPrefix(want, "{") && got != "" }) {
+			methods = append(methods, route.Method)
 		}
 	}
-	var tooLarge *http.MaxBytesError
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &tooLarge):
-		return bodyTooLarge
-	case errors.As(err, &wrongType):
-		if wrongType.Field == "" {
-			return badRequest.with("the body has to be a JSON object", "请求体须为 JSON 对象")
-		}
-		return badRequest.field(wrongType.Field, "has the wrong type", "类型错误")
-	case errors.Is(err, io.EOF):
-		return badRequest.with("the body is empty, a JSON object is needed", "请求体为空，需要 JSON 对象")
-	}
-	// What is left is malformed JSON or an unknown field, which the text names.
-	return badRequest.with(strings.TrimPrefix(err.Error(), "json: "), "请求体不是合法的 JSON，或含有未知字段")
-}
-
-// query reads the parameters of a list. All names have to be known, and given once.
-type query struct {
-	values url.Values
-	err    error
-}
-
-func parseQuery(r *http.Request, known ...string) *query {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	q := &query{values: values}
-	if err != nil {
-		q.err = badRequest.with("the query is malformed", "查询参数格式错误")
-		return q
-	}
-	for name, given := range values {
-		switch {
-		case !slices.Contains(known, name):
-			q.err = badRequest.field(name, "unknown parameter", "未知参数")
-		case len(given) > 1:
-			q.err = badRequest.field(name, "is given more than once", "重复给出")
-		}
-	}
-	return q
-}
-
-func (q *query) text(name string) string { return q.values.Get(name) }
-
-func (q *query) number(name string, least, most, otherwise int) int {
-	text := q.values.Get(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		q.err = badRequest.field(name, "must be a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most), "须为 "+strconv.Itoa(least)+" 至 "+strconv.Itoa(most)+" 的整数")
-		return otherwise
-	}
-	return n
-}
-
-func (q *query) choice(name string, choices ...string) string {
-	text := q.values.Get(name)
-	if text != "" && !slices.Contains(choices, text) {
-		q.err = badRequest.field(name, "must be one of "+strings.Join(choices, ", "), "取值为 "+strings.Join(choices, "、"))
-		return ""
-	}
-	return text
-}
-
-const (
-	defaultLimit = 100
-	maxLimit     = 500
-)
-
-// limit reads how many items a page of a list has.
-func (q *query) limit() int { return q.number("limit", 1, maxLimit, defaultLimit) }
-
-// list is a page of a list. NextCursor is "" on the last one.
-type list[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor"`
+	return methods
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/page"
+	"github.com/tuoguan/tuoguan/store"
 )
 
 // statusView is what the status page shows. It holds no secret: the page asks for
@@ -37,7 +38,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 	view.Unreadable = err != nil
 	for _, c := range status.Components {
 		shown := componentView{
-			component: a.showComponent(c),
+			component: a.showComponent(c, store.Component{}),
 			Active:    c.Authorizers[tuoguan.StateActive], Reauthorization: c.Authorizers[tuoguan.StateNeedsReauthorization], Revoked: c.Authorizers[tuoguan.StateRevoked],
 		}
 		if !c.TicketReceivedAt.IsZero() {

@@ -25,6 +25,7 @@ var revealers = map[string]string{
 	"store/postgres":            "takes the URL of the database apart, which holds its password",
 	"store/mysql":               "takes the URL of the database apart, which holds its password",
 	"internal/authorize":        "puts the pre-auth code into the link to WeChat's page",
+	"internal/server":           "takes the fingerprint of what the configuration says of a component",
 	"internal/oauth":            "derives the keys that seal the visits of browsers",
 	"internal/releasecheck":     "echoes the authorization code that the check demands in its answer",
 	"internal/access":           "hashes API keys",

@@ -52,6 +52,14 @@ func (c Config) check() Mistakes {
 	m.checkURL("wechat.mp_base_url", c.WeChat.MPBaseURL, "give a base URL such as https://mp.weixin.qq.com")
 	m.checkURL("wechat.open_base_url", c.WeChat.OpenBaseURL, "give a base URL such as https://open.weixin.qq.com")
 
+	for key, limit := range map[string]int{"limits.key": c.Limits.Key, "limits.authorizer": c.Limits.Authorizer} {
+		if limit < -1 {
+			m.add(key, strconv.Itoa(limit)+" is out of range", "give a number above 0, -1 for any number of requests, or remove the key")
+		}
+	}
+	for i, text := range c.OAuth.ReturnURLs {
+		m.checkURL("oauth.return_urls["+strconv.Itoa(i)+"]", strings.TrimSuffix(text, "/"), "give the beginning of a URL of one of your services, such as https://shop.example.com/login/")
+	}
 	m.checkAPIKey(c.Bootstrap.APIKey)
 	seen := make(map[tuoguan.ComponentAppID]bool)
 	for i, component := range c.Bootstrap.Components {

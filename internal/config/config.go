@@ -32,7 +32,7 @@ type Config struct {
 	Public Public `yaml:"public"`
 	// Admin is for operators and for the company's own services. Defaults to 127.0.0.1:8081.
 	Admin Listener `yaml:"admin"`
-	// Gateway is reserved for the gateway. Defaults to 127.0.0.1:8082.
+	// Gateway is where services call WeChat through us. Defaults to 127.0.0.1:8082.
 	Gateway Listener `yaml:"gateway"`
 	// Storage says where the truth is kept: sqlite:///absolute/path,
 	// postgres://user:password@host/database or mysql://user:password@host/database.
@@ -57,7 +57,11 @@ type Config struct {
 	Refresh Refresh `yaml:"refresh"`
 	// WeChat says where the platform is.
 	WeChat WeChat `yaml:"wechat"`
-	// Bootstrap is applied at every start and changes nothing the second time.
+	// Limits bounds what callers may ask for.
+	Limits Limits `yaml:"limits"`
+	// OAuth is about users of merchants' accounts who log in with WeChat.
+	OAuth OAuth `yaml:"oauth"`
+	// Bootstrap is what an installation begins with.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 	// Log says what is logged, and how.
 	Log Log `yaml:"log"`
@@ -92,18 +96,34 @@ type WeChat struct {
 // Refresh bounds the background refresh of one process. Zero stands for the default
 // of [github.com/tuoguan/tuoguan/keeper.Config].
 type Refresh struct {
-	Workers int `yaml:"workers"` // refreshes at once. Defaults to 16.
-	Rate    int `yaml:"rate"`    // refreshes that begin per second, at the most. Defaults to 500.
+	Workers int `yaml:"workers"` // refreshes at once. Defaults to 128.
+	Rate    int `yaml:"rate"`    // refreshes that begin per second, at the most, by all replicas together. Defaults to 500.
+}
+
+// Limits are requests per second, at each replica; twice as many at once. The key of
+// bootstrap.api_key has none.
+type Limits struct {
+	Key        int `yaml:"key"`        // by one API key whose scope does not say so. Defaults to 50; -1: any number.
+	Authorizer int `yaml:"authorizer"` // for one authorizer, by all keys together. Defaults to 20; -1: any number.
+}
+
+// OAuth configures the relay of web authorizations.
+type OAuth struct {
+	// ReturnURLs are where users may be sent after they have logged in: each stands for
+	// all URLs that begin with it, host and path. Without any the relay sends nobody
+	// anywhere.
+	ReturnURLs []string `yaml:"return_urls"`
 }
 
 // Bootstrap is what a new installation starts with.
 type Bootstrap struct {
-	// APIKey opens the REST API: at least 32 printable characters. Without one the
-	// REST API refuses everybody.
+	// APIKey may do everything: at least 32 printable characters. With it the first keys
+	// are made.
 	APIKey tuoguan.Secret `yaml:"api_key"`
 	// APIKeyFile is read for APIKey.
 	APIKeyFile string `yaml:"api_key_file"`
-	// Components are added, or changed if they differ from what is stored.
+	// Components are added, or changed, once for each version of what is said here: a
+	// start does not undo what was changed through the API since.
 	Components []Component `yaml:"components"`
 }
 

@@ -26,6 +26,9 @@ type Metrics struct {
 	callDuration    *prometheus.HistogramVec
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
+	gateway         *prometheus.CounterVec
+	gatewayDuration *prometheus.HistogramVec
+	gatewayBytes    *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics, all of them named tuoguan_…, beside those of the
@@ -50,6 +53,9 @@ func NewMetrics() *Metrics {
 		callDuration:    seconds("wechat_call_duration_seconds", "Time until WeChat answered.", "op"),
 		requests:        counter("http_requests_total", "Requests served, by route.", "listener", "route", "status"),
 		requestDuration: seconds("http_request_duration_seconds", "Time to serve a request, by route.", "listener", "route"),
+		gateway:         counter("gateway_requests_total", "Requests to the gateway, by WeChat's endpoint and by result: ok, refused by WeChat, or the problem answered.", "endpoint", "result"),
+		gatewayDuration: seconds("gateway_request_duration_seconds", "Time to serve a request to the gateway, bodies included.", "endpoint"),
+		gatewayBytes:    counter("gateway_bytes_total", "Bytes of bodies, as received from callers and as sent to them.", "direction"),
 	}
 	version := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tuoguan_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": Version()},
@@ -58,6 +64,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version,
 		m.pushes, m.pushDuration, m.operations, m.operationTime, m.refusals, m.calls, m.callDuration, m.requests, m.requestDuration,
+		m.gateway, m.gatewayDuration, m.gatewayBytes,
 	)
 	return m
 }
@@ -107,6 +114,14 @@ func (m *Metrics) Refusal(errcode int, known bool) {
 		label = strconv.Itoa(errcode)
 	}
 	m.refusals.WithLabelValues(label).Inc()
+}
+
+// Gateway counts a request to the gateway. Endpoint and result are out of small sets.
+func (m *Metrics) Gateway(endpoint, result string, took time.Duration, received, sent int64) {
+	m.gateway.WithLabelValues(endpoint, result).Inc()
+	m.gatewayDuration.WithLabelValues(endpoint).Observe(took.Seconds())
+	m.gatewayBytes.WithLabelValues("received").Add(float64(received))
+	m.gatewayBytes.WithLabelValues("sent").Add(float64(sent))
 }
 
 // Count wraps the handler of a listener, counting its requests by the pattern of

@@ -19,7 +19,8 @@ import (
 	"github.com/tuoguan/tuoguan/push"
 )
 
-// handlers makes what the two listeners serve.
+// handlers makes what the public and the admin listener serve; what the gateway's does
+// is there already.
 func (s *Server) handlers(responder push.Responder) (public, private http.Handler, err error) {
 	s.release = releasecheck.New(releasecheck.Config{
 		Keeper: s.keeper, WeChat: s.keeper.API(), Next: responder, Logger: s.log,
@@ -41,7 +42,8 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	s.jobs = jobs.New(map[string]jobs.Work{"rekey": s.rekey}, s.clock, s.log)
 	api, err := admin.New(admin.Config{
 		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Jobs: s.jobs, Metrics: s.metrics.Handler(),
-		Clock: s.clock, Logger: s.log, APIKey: s.config.Bootstrap.APIKey, PublicURL: s.config.Public.BaseURL,
+		Access: s.callers.keys, Directory: s.callers.directory, Audit: s.callers.audit, OAuth: s.callers.oauth, Values: s.store,
+		Clock: s.clock, Logger: s.log, PublicURL: s.config.Public.BaseURL,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -51,7 +53,8 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	mux := http.NewServeMux()
 	mux.Handle("/wx/", s.pushes) // refuses what is not a push, all in the same way
 	links.Register(mux)
-	return s.guard("public", exactPaths(mux)), s.guard("admin", api.Handler()), nil
+	s.callers.oauth.Register(mux)
+	return s.guard("public", s.metrics.Count("public", exactPaths(mux))), s.guard("admin", s.metrics.Count("admin", api.Handler())), nil
 }
 
 // exactPaths answers 404 where the mux would redirect to a tidier path: nothing of
@@ -70,10 +73,9 @@ func exactPaths(next http.Handler) http.Handler {
 	})
 }
 
-// guard counts requests and outlives a panic in one of them. What was thrown may
-// quote a secret, so only its type is logged.
+// guard outlives a panic in a request. What was thrown may quote a secret, so only its
+// type is logged.
 func (s *Server) guard(listener string, next http.Handler) http.Handler {
-	counted := s.metrics.Count(listener, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			switch thrown := recover(); thrown {
@@ -85,7 +87,7 @@ func (s *Server) guard(listener string, next http.Handler) http.Handler {
 				http.Error(w, "internal error", http.StatusInternalServerError)
 			}
 		}()
-		counted.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -101,12 +103,24 @@ func (s *Server) publicServer(handler http.Handler) *http.Server {
 	return server
 }
 
-// adminServer leaves room for a caller who waits for a refresh.
+// adminServer leaves room for a caller who waits for a refresh: when the time to read is
+// over, so is the request, even if there was nothing more to read.
 func (s *Server) adminServer(handler http.Handler) *http.Server {
 	server := s.newServer(handler)
 	server.ReadHeaderTimeout = 5 * time.Second
-	server.ReadTimeout = 10 * time.Second
+	server.ReadTimeout = 40 * time.Second
 	server.WriteTimeout = 45 * time.Second
+	server.IdleTimeout = 120 * time.Second
+	server.MaxHeaderBytes = 32 << 10
+	return server
+}
+
+// gatewayServer lets bodies take their time, as long as they move: the gateway itself
+// puts the deadlines off, and net/http renews them for the next request.
+func (s *Server) gatewayServer(handler http.Handler) *http.Server {
+	server := s.newServer(handler)
+	server.ReadHeaderTimeout = 5 * time.Second
+	server.WriteTimeout = 3 * time.Minute
 	server.IdleTimeout = 120 * time.Second
 	server.MaxHeaderBytes = 32 << 10
 	return server

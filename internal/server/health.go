@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
@@ -129,4 +130,15 @@ func (s *Server) observeCall(e wxapi.Exchange) {
 		result = "unanswered"
 	}
 	s.metrics.Call(e.Op, result, e.Duration)
+}
+
+func (s *Server) observeGateway(c gateway.Call) {
+	result := "ok"
+	switch {
+	case c.Problem != "":
+		result = c.Problem
+	case c.Errcode != 0:
+		result = "refused"
+	}
+	s.metrics.Gateway(c.Endpoint, result, c.Duration, c.Received, c.Sent)
 }

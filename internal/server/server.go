@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tuoguan/tuoguan"
-	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/internal/jobs"
@@ -52,9 +51,9 @@ type Options struct {
 	// HTTPClient calls WeChat. Defaults to one made for it.
 	HTTPClient *http.Client
 
-	// PublicListener and AdminListener are served in place of the addresses in
-	// Config, if they are given. The server closes them.
-	PublicListener, AdminListener net.Listener
+	// PublicListener, AdminListener and GatewayListener are served in place of the
+	// addresses in Config, if they are given. The server closes them.
+	PublicListener, AdminListener, GatewayListener net.Listener
 }
 
 // Server holds its storage and its listeners from [New] on, until [Server.Run]
@@ -71,9 +70,10 @@ type Server struct {
 	keeper  *keeper.Keeper
 	pushes  *push.Handler
 	release *releasecheck.Responder
+	callers callers
 	metrics *obs.Metrics
 
-	public, admin listener
+	public, admin, gateway listener
 }
 
 // listener is a socket with what is served on it.
@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, clock: o.Clock, config: o.Config, metrics: obs.NewMetrics(),
-		public: listener{socket: o.PublicListener}, admin: listener{socket: o.AdminListener},
+		public: listener{socket: o.PublicListener}, admin: listener{socket: o.AdminListener}, gateway: listener{socket: o.GatewayListener},
 	}
 	if err := s.build(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -134,16 +134,26 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	for _, component := range o.Config.Bootstrap.Components {
-		if _, err := admin.PutComponent(ctx, s.keeper, component); err != nil {
+		if err := s.bootstrap(ctx, component); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
+	}
+	var transport http.RoundTripper
+	if o.HTTPClient != nil {
+		transport = o.HTTPClient.Transport
+	}
+	if s.callers, err = s.newCallers(ctx, transport); err != nil {
+		return err
 	}
 	publicHandler, adminHandler, err := s.handlers(o.Responder)
 	if err != nil {
 		return err
 	}
 	s.public.server, s.admin.server = s.publicServer(publicHandler), s.adminServer(adminHandler)
-	return errors.Join(s.public.listen(ctx, o.Config.Public.Listen), s.admin.listen(ctx, o.Config.Admin.Listen))
+	s.gateway.server = s.gatewayServer(s.guard("gateway", s.callers.gateway))
+	return errors.Join(
+		s.public.listen(ctx, o.Config.Public.Listen), s.admin.listen(ctx, o.Config.Admin.Listen), s.gateway.listen(ctx, o.Config.Gateway.Listen),
+	)
 }
 
 // openStorage opens the database and the spill file beside it.
@@ -222,6 +232,9 @@ func (s *Server) PublicAddr() net.Addr { return s.public.socket.Addr() }
 // AdminAddr returns where the admin listener is.
 func (s *Server) AdminAddr() net.Addr { return s.admin.socket.Addr() }
 
+// GatewayAddr returns where the gateway's listener is.
+func (s *Server) GatewayAddr() net.Addr { return s.gateway.socket.Addr() }
+
 // Keeper returns the keeper, which lives as long as the server.
 func (s *Server) Keeper() *keeper.Keeper { return s.keeper }
 
@@ -230,7 +243,7 @@ func (s *Server) Keeper() *keeper.Keeper { return s.keeper }
 // releases everything. It returns nil if all of that went well.
 func (s *Server) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
-	for _, l := range []listener{s.public, s.admin} {
+	for _, l := range []listener{s.public, s.admin, s.gateway} {
 		work.Go(func() error {
 			if err := l.server.Serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -239,6 +252,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	work.Go(func() error { return s.keeper.Run(ctx) })
+	work.Go(func() error { return s.callers.keys.Run(ctx) })
 	work.Go(func() error {
 		select {
 		case <-s.storage.Lost:
@@ -250,9 +264,9 @@ func (s *Server) Run(ctx context.Context) error {
 	work.Go(func() error { s.followKeys(ctx); return nil })
 	work.Go(func() error { s.drainSpills(ctx); return nil })
 	if s.config.Bootstrap.APIKey.IsZero() {
-		s.log.Warn("there is no API key, so the REST API refuses everybody; set bootstrap.api_key_file")
+		s.log.Warn("the configuration has no API key, so only keys that were made before are taken; set bootstrap.api_key_file")
 	}
-	s.log.Info("ready", "public_addr", s.PublicAddr().String(), "admin_addr", s.AdminAddr().String(), "base_url", s.config.Public.BaseURL, "version", obs.Version())
+	s.log.Info("ready", "public_addr", s.PublicAddr().String(), "admin_addr", s.AdminAddr().String(), "gateway_addr", s.GatewayAddr().String(), "base_url", s.config.Public.BaseURL, "version", obs.Version())
 
 	<-ctx.Done()
 	s.log.Info("stopping")
@@ -270,10 +284,10 @@ func (s *Server) stop(running func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	var drain errgroup.Group
-	for _, l := range []listener{s.public, s.admin} {
+	for _, l := range []listener{s.public, s.admin, s.gateway} {
 		drain.Go(func() error { return l.close(ctx) })
 	}
-	errs := []error{drain.Wait()}
+	errs := []error{drain.Wait(), s.callers.close(ctx)}
 	if s.pushes != nil {
 		s.waitForPushes(ctx)
 	}

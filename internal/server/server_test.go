@@ -79,6 +79,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, sim: simtest.Start(t, simulator.Config{Seed: 1}), log: new(buffer)}
 	dir := t.TempDir()
 	w.config = config.Default()
+	w.config.Gateway.Listen = "127.0.0.1:0"
 	w.config.Storage = "sqlite://" + filepath.Join(dir, "data", "tuoguan.db")
 	w.config.MasterKeyFile = filepath.Join(dir, "master.key")
 	w.config.WeChat = config.WeChat{APIBaseURLs: []string{w.sim.URL}, MPBaseURL: w.sim.URL, OpenBaseURL: w.sim.URL}

@@ -1,0 +1,186 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/access"
+	"github.com/tuoguan/tuoguan/internal/audit"
+	"github.com/tuoguan/tuoguan/internal/problem"
+)
+
+// Directory says which components an account has authorized: [access.Directory].
+type Directory interface {
+	Find(ctx context.Context, account tuoguan.AuthorizerAppID, component tuoguan.ComponentAppID) ([]access.Entry, error)
+	Forget(account tuoguan.AuthorizerAppID)
+}
+
+// Audit is the audit log: [audit.Log].
+type Audit interface {
+	Record(ctx context.Context, e audit.Event) error
+	Handed(ctx context.Context, e audit.Event, fingerprint string) error
+	PageBackwards(ctx context.Context, before int64, limit int) ([]audit.Entry, error)
+}
+
+var (
+	_ Directory = (*access.Directory)(nil)
+	_ Audit     = (*audit.Log)(nil)
+)
+
+// call is a request whose caller is known.
+type call struct {
+	access.Caller
+	address netip.Addr
+	request string // id, for the log, the audit log and the caller
+	route   *Route // nil until it is known
+}
+
+type callKey struct{}
+
+// callOf returns the call that a handler serves.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+// authenticated lets callers with a valid API key through to the routes.
+func (a *API) authenticated(w http.ResponseWriter, r *http.Request) {
+	// No reply of the API may be kept by anybody on the way: some hold tokens.
+	header := w.Header()
+	header["Cache-Control"] = noStore
+	header["X-Content-Type-Options"] = noSniff
+	c, err := a.caller(r)
+	if err != nil {
+		if p := problem.Of(err); p.Status == http.StatusUnauthorized {
+			header.Set("WWW-Authenticate", `Bearer realm="tuoguan"`)
+		}
+		a.fail(w, r, err)
+		return
+	}
+	header["X-Request-Id"] = []string{c.request}
+	known := r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	a.v1.ServeHTTP(w, known)
+	r.Pattern = known.Pattern // by which requests are counted
+}
+
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
+// requestIDs are those that are taken over from whoever sends one.
+var requestIDs = regexp.MustCompile(`^[0-9A-Za-z._:-]{1,64}$`)
+
+// caller finds out who makes a request.
+func (a *API) caller(r *http.Request) (*call, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) != 1 {
+		return nil, problem.Unauthorized
+	}
+	scheme, key, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return nil, problem.Unauthorized
+	}
+	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+	c := &call{address: remote.Addr().Unmap(), request: r.Header.Get("X-Request-Id")}
+	if !requestIDs.MatchString(c.request) {
+		c.request = rand.Text()
+	}
+	var err error
+	if c.Caller, err = a.cfg.Access.Authenticate(r.Context(), key, c.address); err != nil {
+		return nil, accessProblem(err)
+	}
+	return c, nil
+}
+
+// accessProblem turns an error of package access into what the caller is told.
+func accessProblem(err error) error {
+	switch {
+	case errors.Is(err, access.ErrUnknownKey):
+		return problem.Unauthorized
+	case errors.Is(err, access.ErrExpiredKey):
+		return problem.ExpiredKey
+	case errors.Is(err, access.ErrRevokedKey):
+		return problem.RevokedKey
+	case errors.Is(err, access.ErrNetwork):
+		return problem.ForbiddenAddress
+	}
+	return problem.Storage(err)
+}
+
+// admit lets a call through to a route if the scope of its caller allows it.
+func (a *API) admit(c *call, route *Route) error {
+	c.route = route
+	if !c.May(route.Needs) {
+		return problem.MissingScope.With("the scope of the API key does not include "+string(route.Needs), "API 密钥的权限范围不包含 "+string(route.Needs))
+	}
+	if route.Whole && c.bound() {
+		return tooNarrow
+	}
+	if wait, ok := a.cfg.Access.Allow(c.Caller, ""); !ok {
+		return rateLimited(wait)
+	}
+	return nil
+}
+
+// tooNarrow is the problem of a caller who may do such a thing, but not to everything
+// that it would concern.
+var tooNarrow = problem.MissingScope.With(
+	"this concerns more than the components, accounts and tags that the scope of the API key is bound to",
+	"该操作涉及 API 密钥权限范围限定的平台、账号、标签以外的对象")
+
+// bound reports whether the caller has to do with a part of everything only.
+func (c *call) bound() bool { return len(c.Scope.Components) > 0 || c.boundToAccounts() }
+
+// boundToAccounts reports whether the caller has to do with some accounts only.
+func (c *call) boundToAccounts() bool { return len(c.Scope.Authorizers) > 0 || len(c.Scope.Tags) > 0 }
+
+// sees fails unless the caller has to do with a component.
+func (c *call) sees(id tuoguan.ComponentAppID) error {
+	if len(c.Scope.Components) > 0 && !slices.Contains(c.Scope.Components, id) {
+		return problem.UnknownComponent
+	}
+	return nil
+}
+
+// holds fails unless the caller has to do with a component as a whole: with its own
+// token and its credentials, which all accounts depend on.
+func (c *call) holds(id tuoguan.ComponentAppID) error {
+	if err := c.sees(id); err != nil {
+		return err
+	}
+	if c.boundToAccounts() {
+		return tooNarrow
+	}
+	return nil
+}
+
+// event returns the record of what a call does.
+func (c *call) event(a tuoguan.Authorization, target string, detail map[string]string) audit.Event {
+	return audit.Event{
+		Actor: c.KeyID, ActorName: c.Name, Address: c.address.String(), RequestID: c.request,
+		Operation: c.route.ID, Component: string(a.Component), Authorizer: string(a.Authorizer), Target: target,
+		Result: "ok", Detail: detail,
+	}
+}
+
+// record writes to the audit log what a call does, before it does it: what cannot be
+// recorded does not happen. So a record says that somebody asked for a change and was
+// allowed to; that it could not be made afterwards is rare, and not recorded.
+func (a *API) record(ctx context.Context, authorization tuoguan.Authorization, target string, detail map[string]string) error {
+	return problem.Storage(a.cfg.Audit.Record(ctx, callOf(ctx).event(authorization, target, detail)))
+}
+
+// instant returns t in UTC, or nil if it is zero.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
