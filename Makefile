@@ -35,7 +35,7 @@ long: need-go ## the long simulations (TestLong…) at full size, without the ra
 	LONG=1 $(GO) test -count=1 -timeout 20m -run '^TestLong' ./...
 
 # Programs that some tests need besides Go, and their Debian packages.
-PROGRAMS = node=nodejs npm=npm strace=strace mkfs.ext4=e2fsprogs mount=mount
+PROGRAMS = node=nodejs npm=npm curl=curl python3=python3 strace=strace mkfs.ext4=e2fsprogs mount=mount
 
 # Databases that the suite starts by itself, from where their Debian packages put them.
 DATABASES = /usr/lib/postgresql/*/bin/postgres=postgresql /usr/sbin/mariadbd=mariadb-server

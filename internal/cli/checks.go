@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/client"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/storage"
@@ -73,15 +75,36 @@ func (d *doctor) masterKey() {
 
 // server finds out whether the server runs.
 func (d *doctor) server(ctx context.Context) {
-	d.client = newClient("http://"+dialable(d.cfg.Admin.Listen), d.cfg.Bootstrap.APIKey)
-	d.client.http.Timeout = 5 * time.Second
+	d.address = "http://" + dialable(d.cfg.Admin.Listen)
 	var alive struct{ Status string }
-	d.running = d.client.call(ctx, http.MethodGet, "/healthz", nil, &alive) == nil && alive.Status == "alive"
+	d.running = d.ask(ctx, "/healthz", &alive) == nil && alive.Status == "alive"
 	if d.running {
-		d.add("server", checkOK, "runs at "+d.client.base, "运行于 "+d.client.base)
+		d.add("server", checkOK, "runs at "+d.address, "运行于 "+d.address)
 		return
 	}
-	d.add("server", checkSkipped, "does not run at "+d.client.base, "未在 "+d.client.base+" 运行")
+	d.add("server", checkSkipped, "does not run at "+d.address, "未在 "+d.address+" 运行")
+}
+
+// askWithin is how long the running server has for an answer.
+const askWithin = 5 * time.Second
+
+// ask reads what the server tells everybody.
+func (d *doctor) ask(ctx context.Context, path string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.address+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", path, response.Status)
+	}
+	return json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(answer)
 }
 
 // dialable turns an address to listen on into one to connect to.
@@ -170,7 +193,7 @@ func (d *doctor) unstorable(err error) {
 func (d *doctor) storageOfServer(ctx context.Context) {
 	const name = "storage"
 	var health obs.Health
-	err := d.client.call(ctx, http.MethodGet, "/readyz", nil, &health)
+	err := d.ask(ctx, "/readyz", &health)
 	if err != nil || health.Status != "ready" {
 		d.unstorable(errors.New("the server cannot store pushes at present"))
 		return
@@ -266,18 +289,28 @@ func (d *doctor) components(ctx context.Context) ([]store.Component, error) {
 		}
 	}
 	if d.running && !d.cfg.Bootstrap.APIKey.IsZero() {
-		var found struct{ Items []componentItem }
-		if err := d.client.call(ctx, http.MethodGet, "/v1/components", nil, &found); err != nil {
+		var err error
+		if d.known, err = d.askComponents(ctx); err != nil {
 			d.add("api key", checkFailed, err.Error(), err.Error()).
 				advise("restart the server after a change of bootstrap.api_key", "修改 bootstrap.api_key 后需重启服务")
 		}
-		d.known = found.Items
 	}
 	if len(components) == 0 && len(d.known) == 0 {
 		d.add("components", checkWarning, "there is none yet", "尚未登记第三方平台").
 			advise("add one under bootstrap.components, or with POST /v1/components", "在 bootstrap.components 中添加，或调用 POST /v1/components")
 	}
 	return components, nil
+}
+
+// askComponents has the running server tell of its components.
+func (d *doctor) askComponents(ctx context.Context) ([]client.Component, error) {
+	api, err := connect(d.address, d.cfg.Bootstrap.APIKey)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return api.Components(ctx)
 }
 
 // clock compares our clock with WeChat's.
@@ -356,7 +389,7 @@ func (d *doctor) ticket(ctx context.Context, id tuoguan.ComponentAppID) {
 	received := time.Time{}
 	switch {
 	case d.running:
-		i := slices.IndexFunc(d.known, func(c componentItem) bool { return c.AppID == string(id) })
+		i := slices.IndexFunc(d.known, func(c client.Component) bool { return c.AppID == id })
 		if i < 0 {
 			d.add(name, checkSkipped, string(id)+": the running server does not say", string(id)+"：运行中的服务未提供")
 			return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuoguan/tuoguan/client"
 	"github.com/tuoguan/tuoguan/internal/config"
 )
 
@@ -64,6 +65,9 @@ func report(stderr io.Writer, command *cobra.Command, err error) int {
 		return exitUsage
 	}
 	fmt.Fprintf(stderr, "tuoguan: %v\n", err)
+	if refused, ok := errors.AsType[*client.Error](err); ok && refused.DetailZh != "" {
+		fmt.Fprintf(stderr, "  %s\n", refused.DetailZh)
+	}
 	return exitFailed
 }
 
@@ -88,6 +92,7 @@ Exit codes · 退出码: 0 success 成功, 1 failed 失败, 2 wrong usage or con
 		Example: `  tuoguan serve --config /etc/tuoguan/config.yaml
   tuoguan doctor --config /etc/tuoguan/config.yaml
   tuoguan link create --component wx0123456789abcdef --reference shop-1
+  tuoguan key create --name crm --operation tokens:refresh --operation gateway:call
   tuoguan token get wxaaaaaaaaaaaaaaaa`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -98,7 +103,7 @@ Exit codes · 退出码: 0 success 成功, 1 failed 失败, 2 wrong usage or con
 	root.AddCommand(
 		newServe(p), newConfig(p), newDoctor(p), newVersion(),
 		newBackup(p), newRestore(p), newRekey(p), newMigrate(p),
-		newAuthorizer(p), newToken(p), newLink(p), newComponent(p),
+		newComponent(p), newAuthorizer(p), newToken(p), newLink(p), newEvent(p), newKey(p), newAudit(p),
 	)
 	return root
 }

@@ -51,6 +51,10 @@ const apiKey = "0123456789abcdef0123456789abcdef"
 //	lacks URL TEXT        waits until an answer does not have the text
 //	damage FILE           changes a byte in the middle
 //	scan FILE             opens the link in the file and authorizes; sets $ACCOUNT
+//	example LANGUAGE FILE COMMAND…
+//	                      runs the program in the language of docs/examples.md
+//	                      under an API key of its own, if there is the command
+//	keyid FILE            sets $KEY to the id of the API key in the file
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	run(t, "testdata", nil)
@@ -74,6 +78,10 @@ func TestDatabases(t *testing.T) {
 
 func run(t *testing.T, dir string, variables map[string]string) {
 	sim := simtest.Start(t, simulator.Config{Seed: 1})
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -82,6 +90,7 @@ func run(t *testing.T, dir string, variables map[string]string) {
 			for name, value := range variables {
 				env.Setenv(name, value)
 			}
+			env.Setenv("DOCS", docs)
 			return prepare(env, sim)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -94,18 +103,20 @@ func run(t *testing.T, dir string, variables map[string]string) {
 					ts.Fatalf("the ticket was answered %+v", result.Attempts)
 				}
 			},
-			"fill":   func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
-			"says":   says,
-			"lacks":  lacks,
-			"damage": damage,
-			"scan":   func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
+			"fill":    func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
+			"says":    says,
+			"lacks":   lacks,
+			"damage":  damage,
+			"example": example,
+			"keyid":   keyID,
+			"scan":    func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
 		},
 	})
 }
 
 // prepare gives a script ports, a component of the simulator and a configuration.
 func prepare(env *testscript.Env, sim *simtest.Sim) error {
-	ports := make([]string, 2)
+	ports := make([]string, 3)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -120,21 +131,22 @@ func prepare(env *testscript.Env, sim *simtest.Sim) error {
 	}
 	env.Setenv("PUBLIC", "http://"+ports[0])
 	env.Setenv("ADMIN", "http://"+ports[1])
+	env.Setenv("GATEWAY", "http://"+ports[2])
 	env.Setenv("SIM", sim.URL)
 	env.Setenv("COMPONENT", component.AppID)
 	env.Setenv("SECRET", component.Secret)
 	env.Setenv("HOME", env.WorkDir)
 	text := fmt.Sprintf(`public: {listen: %q, base_url: %q}
 admin: {listen: %q}
-gateway: {listen: "127.0.0.1:0"}
+gateway: {listen: %q}
 storage: sqlite://%s/data/tuoguan.db
 master_key_file: %s/master.key
-wechat: {api_base_urls: [%q], mp_base_url: %[6]q, open_base_url: %[6]q}
+wechat: {api_base_urls: [%q], mp_base_url: %[7]q, open_base_url: %[7]q}
 bootstrap:
-  api_key_file: %[7]s/api.key
+  api_key_file: %[8]s/api.key
   components:
-    - {appid: %[8]s, secret_file: %[7]s/secret, token: %[9]q, encoding_aes_key: %[10]q}
-`, ports[0], "http://"+ports[0], ports[1], env.WorkDir, env.WorkDir, sim.URL, env.WorkDir, component.AppID, component.Token, component.EncodingAESKey)
+    - {appid: %[9]s, secret_file: %[8]s/secret, token: %[10]q, encoding_aes_key: %[11]q}
+`, ports[0], "http://"+ports[0], ports[1], ports[2], env.WorkDir, env.WorkDir, sim.URL, env.WorkDir, component.AppID, component.Token, component.EncodingAESKey)
 	for name, content := range map[string]string{"config.yaml": text, "api.key": apiKey + "\n", "secret": component.Secret + "\n"} {
 		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
 			return err
@@ -213,6 +225,46 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	raw[len(raw)/2] ^= 1
 	ts.Check(os.WriteFile(path, raw, 0o600))
+}
+
+func keyID(ts *testscript.TestScript, _ bool, args []string) {
+	parts := strings.Split(ts.ReadFile(args[0]), "_")
+	if len(parts) != 4 {
+		ts.Fatalf("%s holds no API key", args[0])
+	}
+	ts.Setenv("KEY", parts[1])
+}
+
+// example runs a program of the documentation. Those in Java and PHP are run where these
+// are installed; nothing else here needs them.
+func example(ts *testscript.TestScript, _ bool, args []string) {
+	if _, err := exec.LookPath(args[2]); err != nil {
+		if os.Getenv("REQUIRE_TOOLS") == "1" && args[2] != "java" && args[2] != "php" {
+			ts.Fatalf("%v", err)
+		}
+		ts.Logf("not run: %v", err)
+		return
+	}
+	document, err := os.ReadFile(filepath.Join(ts.Getenv("DOCS"), "examples.md"))
+	ts.Check(err)
+	_, program, _ := strings.Cut(string(document), "\n## ") // behind the settings
+	i := strings.Index(program, "\n```"+args[0]+"\n")
+	if i < 0 {
+		ts.Fatalf("examples.md has no program in %s", args[0])
+	}
+	program, _, _ = strings.Cut(program[i+len("\n```"+args[0]+"\n"):], "\n```\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(program), 0o600))
+	ts.Check(ts.Exec("tuoguan", "key", "create", "--name", "example", "--operation", "tokens:refresh", "--operation", "gateway:call"))
+	ts.Setenv("TUOGUAN_API_KEY", strings.TrimSpace(ts.ReadFile("stdout")))
+	err = ts.Exec(args[2], args[3:]...)
+	ts.Setenv("TUOGUAN_API_KEY", "")
+	ts.Check(err)
+	said := ts.ReadFile("stdout")
+	for _, want := range []string{"token until 20", "gateway: {", "drop-in: {", `"total"`} {
+		if !strings.Contains(said, want) {
+			ts.Fatalf("it does not say %q", want)
+		}
+	}
 }
 
 var loginPage = regexp.MustCompile(`href="([^"]*/cgi-bin/componentloginpage\?[^"]*)"`)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuoguan/tuoguan/client"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/storage"
 )
@@ -40,10 +42,10 @@ type check struct {
 type doctor struct {
 	cfg     config.Config
 	checks  []check
-	running bool            // the server answers on its admin listener
-	client  *client         // of the running server
-	opened  *storage.Opened // nil where only the server may have it open, or it could not be
-	known   []componentItem // what the running server says about components
+	running bool               // the server answers on its admin listener
+	address string             // of the server's admin listener
+	opened  *storage.Opened    // nil where only the server may have it open, or it could not be
+	known   []client.Component // what the running server says about components
 }
 
 func (d *doctor) add(name, status, detail, detailZh string) *check {
@@ -102,7 +104,7 @@ does not work 存在问题.`,
 }
 
 func chinese(lang string, p *Process) bool {
-	return strings.HasPrefix(first(lang, p.variable("LC_ALL"), p.variable("LC_MESSAGES"), p.variable("LANG")), "zh")
+	return strings.HasPrefix(cmp.Or(lang, p.variable("LC_ALL"), p.variable("LC_MESSAGES"), p.variable("LANG")), "zh")
 }
 
 func printChecks(w io.Writer, checks []check, chinese bool) error {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuoguan/tuoguan/client"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/seal"
 	"github.com/tuoguan/tuoguan/internal/storage"
@@ -98,35 +97,31 @@ func rekey(ctx context.Context, cfg config.Config, keep time.Duration, shown *pr
 	return rekeyReport{Version: report.Version, Resealed: report.Resealed, Removed: report.Removed}, errors.Join(err, opened.Close())
 }
 
-// job is a long piece of work that a server does.
-type job struct {
-	ID      string `json:"id"`
-	State   string `json:"state"` // running, done or failed
-	Done    int64  `json:"done"`
-	Problem string `json:"problem"`
-}
-
 func rekeyByServer(ctx context.Context, cfg config.Config, shown *progress) (rekeyReport, error) {
-	api := newClient("http://"+dialable(cfg.Admin.Listen), cfg.Bootstrap.APIKey)
-	var j job
-	if err := api.call(ctx, http.MethodPost, "/v1/jobs", map[string]string{"kind": "rekey"}, &j); err != nil {
+	api, err := connect("http://"+dialable(cfg.Admin.Listen), cfg.Bootstrap.APIKey)
+	if err != nil {
+		return rekeyReport{}, err
+	}
+	job, err := api.StartJob(ctx, "rekey")
+	if err != nil {
 		return rekeyReport{}, fmt.Errorf("another process has the database open, and does not rekey it either: %w", err)
 	}
-	for j.State == "running" {
-		shown.show("the server is at it: %d records · 服务正在处理", j.Done)
+	for job.State == client.JobRunning {
+		shown.show("the server is at it: %d records · 服务正在处理", job.Done)
 		select {
 		case <-ctx.Done():
-			return rekeyReport{}, fmt.Errorf("the server goes on with job %s: %w", j.ID, ctx.Err())
+			return rekeyReport{}, fmt.Errorf("the server goes on with job %s: %w", job.ID, ctx.Err())
 		case <-time.After(500 * time.Millisecond):
 		}
-		if err := api.call(ctx, http.MethodGet, "/v1/jobs/"+url.PathEscape(j.ID), nil, &j); err != nil {
-			return rekeyReport{}, fmt.Errorf("what became of job %s is not known; run this again, it goes on where it was: %w", j.ID, err)
+		id := job.ID
+		if job, err = api.Job(ctx, id); err != nil {
+			return rekeyReport{}, fmt.Errorf("what became of job %s is not known; run this again, it goes on where it was: %w", id, err)
 		}
 	}
-	if j.State != "done" {
-		return rekeyReport{}, fmt.Errorf("job %s of the server has failed: %s", j.ID, j.Problem)
+	if job.State != client.JobDone {
+		return rekeyReport{}, fmt.Errorf("job %s of the server has failed: %s", job.ID, job.Problem)
 	}
-	return rekeyReport{Job: j.ID}, nil
+	return rekeyReport{Job: job.ID}, nil
 }
 
 func rewrap(c *cobra.Command, cfg config.Config, newFile string) error {

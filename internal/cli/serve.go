@@ -18,6 +18,7 @@ var configFlags = []struct{ flag, key, usage string }{
 	{"public-listen", "public.listen", "address of the public listener · 公网监听地址"},
 	{"public-base-url", "public.base_url", "what browsers and WeChat see · 公网访问地址"},
 	{"admin-listen", "admin.listen", "address of the admin listener · 管理监听地址"},
+	{"gateway-listen", "gateway.listen", "address of the gateway listener · 网关监听地址"},
 	{"storage", "storage", "where the data is kept, sqlite:///path · 数据存储"},
 	{"master-key-file", "master_key_file", "file of the key that seals secrets · 主密钥文件"},
 	{"log-level", "log.level", "info or debug · 日志级别"},
