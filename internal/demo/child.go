@@ -80,7 +80,7 @@ func (s *stage) kill() error {
 
 // restart starts the server in this process, on the same database.
 func (s *stage) restart(ctx context.Context) error {
-	if err := s.startServer(ctx, nil, nil); err != nil {
+	if err := s.startServer(ctx, nil, nil, nil); err != nil {
 		return err
 	}
 	return s.awaitReady(ctx)

@@ -125,11 +125,11 @@ func (s *stage) start(ctx context.Context) (err error) {
 	}
 
 	// A visitor gets the well-known ports where they are free; a proof never clashes.
-	ports := [4]string{"8090", "8091", "8080", "8081"}
+	ports := [5]string{"8090", "8091", "8080", "8081", "8082"}
 	if s.options.Auto {
-		ports = [4]string{"0", "0", "0", "0"}
+		ports = [5]string{"0", "0", "0", "0", "0"}
 	}
-	var sockets [4]net.Listener
+	var sockets [5]net.Listener
 	for i, port := range ports {
 		if sockets[i], err = listen(ctx, port); err != nil {
 			return err
@@ -142,10 +142,10 @@ func (s *stage) start(ctx context.Context) (err error) {
 	s.work.Go(func() { _ = s.sim.Run(runCtx) })
 	s.stop = append(s.stop, func() error { cancel(); return nil })
 
-	if err := s.configure(sockets[2].Addr().String(), sockets[3].Addr().String()); err != nil {
+	if err := s.configure(sockets[2].Addr().String(), sockets[3].Addr().String(), sockets[4].Addr().String()); err != nil {
 		return err
 	}
-	return s.startServer(ctx, sockets[2], sockets[3])
+	return s.startServer(ctx, sockets[2], sockets[3], sockets[4])
 }
 
 // listen takes a port on loopback, another one if it is not free.
@@ -166,7 +166,7 @@ func (s *stage) serve(l net.Listener, h http.Handler) {
 
 // configure writes the server's configuration, and registers the component with
 // the simulator, as one would in WeChat's console.
-func (s *stage) configure(public, admin string) error {
+func (s *stage) configure(public, admin, gateway string) error {
 	random := func(n int) string {
 		b := make([]byte, (n+1)/2)
 		_, _ = rand.Read(b)
@@ -199,7 +199,7 @@ func (s *stage) configure(public, admin string) error {
 	s.config = config.Default()
 	s.config.Public = config.Public{Listen: public, BaseURL: base}
 	s.config.Admin.Listen = admin
-	s.config.Gateway.Listen = "127.0.0.1:0"
+	s.config.Gateway.Listen = gateway
 	s.config.Storage = "sqlite://" + filepath.Join(s.options.Dir, "tuoguan.db")
 	s.config.MasterKeyFile = filepath.Join(s.options.Dir, "master.key")
 	s.config.WeChat = config.WeChat{APIBaseURLs: []string{wechat}, MPBaseURL: wechat, OpenBaseURL: wechat}
@@ -217,14 +217,15 @@ func (s *stage) configure(public, admin string) error {
 }
 
 // startServer starts the server in this process.
-func (s *stage) startServer(ctx context.Context, public, admin net.Listener) error {
+func (s *stage) startServer(ctx context.Context, public, admin, gateway net.Listener) error {
 	srv, err := server.New(ctx, server.Options{
-		Config:         s.config,
-		Clock:          s.clock,
-		Logger:         obs.NewLogger(s.logFile, s.config.Log.Level, s.config.Log.Format),
-		Responder:      echo{},
-		PublicListener: public,
-		AdminListener:  admin,
+		Config:          s.config,
+		Clock:           s.clock,
+		Logger:          obs.NewLogger(s.logFile, s.config.Log.Level, s.config.Log.Format),
+		Responder:       echo{},
+		PublicListener:  public,
+		AdminListener:   admin,
+		GatewayListener: gateway,
 	})
 	if err != nil {
 		return err
@@ -271,6 +272,7 @@ func (s *stage) journey() *journey {
 		platform:  caller{base: "http://" + s.platform.Addr().String(), client: client},
 		rest:      caller{base: admin, key: s.config.Bootstrap.APIKey.Reveal(), client: client},
 		admin:     caller{base: admin, client: client},
+		gateway:   caller{base: "http://" + s.config.Gateway.Listen, client: client},
 		component: s.component.AppID,
 		account:   merchant,
 		server:    s,

@@ -30,6 +30,7 @@ type journey struct {
 	platform caller // WeChat's hosts
 	rest     caller // the server's API
 	admin    caller // the same listener, without a key
+	gateway  caller // where services call WeChat, without a key
 
 	component string
 	account   string
@@ -70,6 +71,7 @@ func (j *journey) steps() []step {
 		{"link opened", "打开授权链接", j.linkOpened},
 		{"merchant confirms; redirect and push race", "商家确认,跳转与推送竞争", j.merchantConfirms},
 		{"token stored", "令牌入库", j.tokenStored},
+		{"a service calls WeChat through the gateway", "业务经网关调用微信", j.serviceCalls},
 		{"two hours pass", "两小时过去,令牌提前刷新", j.twoHoursPass},
 		{"a user's text is answered", "被动回复用户消息", j.userWrites},
 		{"permission change", "变更权限集", j.permissionsChange},
@@ -313,6 +315,66 @@ func (j *journey) tokenStored(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the token lives another %v", left)
 	}
 	return "WeChat takes it; it lives another " + left.Round(time.Minute).String(), nil
+}
+
+// serviceCalls plays a service that holds no credential of WeChat's: with a key of its
+// own, and then as an SDK that was written for a single account.
+func (j *journey) serviceCalls(ctx context.Context) (string, error) {
+	var key struct{ ID, Key string }
+	scope := map[string]any{"operations": []string{"gateway:call"}, "authorizers": []string{j.account}}
+	if err := j.rest.call(ctx, http.MethodPost, "/v1/api-keys", map[string]any{"name": "demo", "scope": scope}, &key); err != nil {
+		return "", err
+	}
+	service := j.gateway
+	service.key = key.Key
+	var users struct {
+		Total   int `json:"total"`
+		Errcode int `json:"errcode"`
+	}
+	read := func(from caller, path string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			users.Total, users.Errcode = 0, 0
+			if err := from.call(ctx, http.MethodGet, path, nil, &users); err != nil {
+				return err
+			}
+			if users.Errcode != 0 || users.Total == 0 {
+				return fmt.Errorf("errcode %d, %d followers", users.Errcode, users.Total)
+			}
+			return nil
+		}
+	}
+	if err := eventually(ctx, patience, read(service, "/as/"+j.account+"/cgi-bin/user/get")); err != nil {
+		return "", fmt.Errorf("with the key: %w", err)
+	}
+
+	var token accessToken
+	login := url.Values{"grant_type": {"client_credential"}, "appid": {j.account}, "secret": {key.Key}}
+	if err := j.gateway.call(ctx, http.MethodGet, "/cgi-bin/token?"+login.Encode(), nil, &token); err != nil {
+		return "", err
+	}
+	path := "/cgi-bin/user/get?" + url.Values{"access_token": {token.AccessToken}}.Encode()
+	if err := eventually(ctx, patience, read(j.gateway, path)); err != nil {
+		return "", fmt.Errorf("as an SDK for a single account: %w", err)
+	}
+	if err := read(j.platform, path)(ctx); err == nil {
+		return "", errors.New("WeChat takes the token that the gateway gave")
+	}
+	if err := j.rest.call(ctx, http.MethodPost, "/v1/api-keys/"+key.ID+"/revoke", struct{}{}, nil); err != nil {
+		return "", err
+	}
+	err := eventually(ctx, patience, func(ctx context.Context) error {
+		if err := read(j.gateway, path)(ctx); err == nil {
+			return errors.New("it goes on")
+		}
+		if users.Errcode != 40001 && users.Errcode != 42001 {
+			return fmt.Errorf("errcode %d", users.Errcode)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("after the key was revoked: %w", err)
+	}
+	return "with a key of its own, and as an SDK for one account; neither goes on after the key is revoked", nil
 }
 
 type clock struct {

@@ -38,12 +38,14 @@ func (s *stage) visit(ctx context.Context) error {
          curl -d '{"advance":"90m"}' %[5]s/clock
   5  取令牌 · Get a token:
          curl -H "Authorization: Bearer %[7]s" %[4]s/v1/authorizers/%[6]s/access-token
-  6  全网发布检测 · The release check:
+  6  不持任何凭据调用微信 · Call WeChat without any of its credentials:
+         curl -H "Authorization: Bearer %[7]s" %[10]s/as/%[6]s/cgi-bin/user/get
+  7  全网发布检测 · The release check:
          curl -X POST %[5]s/components/%[8]s/release-check
 
   日志 · Log: %[9]s        Ctrl-C 结束 · ends the demo
 
-`, s.options.Faults, s.options.Seed, link, j.admin.base, control, merchant, j.rest.key, j.component, s.logFile.Name())
+`, s.options.Faults, s.options.Seed, link, j.admin.base, control, merchant, j.rest.key, j.component, s.logFile.Name(), j.gateway.base)
 	return s.narrate(ctx, j)
 }
 
