@@ -132,6 +132,7 @@ func (c *crowd) configFile(tb testing.TB, storageURL string, rate int) (file str
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0", base_url: "http://127.0.0.1"}
 admin: {listen: "127.0.0.1:0"}
+gateway: {listen: "127.0.0.1:0"}
 storage: %q
 spill_file: %q
 master_key_file: %q

@@ -41,6 +41,7 @@ func startReplica(t *testing.T, dir, storage string, n int, sim *simtest.Sim, c 
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0", base_url: "http://127.0.0.1"}
 admin: {listen: "127.0.0.1:0"}
+gateway: {listen: "127.0.0.1:0"}
 storage: %q
 spill_file: %q
 master_key_file: %q

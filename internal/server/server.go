@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -151,9 +152,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	}
 	s.public.server, s.admin.server = s.publicServer(publicHandler), s.adminServer(adminHandler)
 	s.gateway.server = s.gatewayServer(s.guard("gateway", s.callers.gateway))
-	return errors.Join(
-		s.public.listen(ctx, o.Config.Public.Listen), s.admin.listen(ctx, o.Config.Admin.Listen), s.gateway.listen(ctx, o.Config.Gateway.Listen),
-	)
+	return errors.Join(s.public.listen(ctx, o.Config.Public.Listen), s.admin.listen(ctx, o.Config.Admin.Listen), s.listenGateway(ctx))
 }
 
 // openStorage opens the database and the spill file beside it.
@@ -226,14 +225,33 @@ func (l *listener) listen(ctx context.Context, address string) error {
 	return err
 }
 
+// listenGateway opens the gateway's listener. Custody does not depend on it, and before
+// there was a gateway nobody had to choose a port for it: where the default one is
+// taken, by another server on this machine, this one does without.
+func (s *Server) listenGateway(ctx context.Context) error {
+	address := s.config.Gateway.Listen
+	err := s.gateway.listen(ctx, address)
+	if err != nil && errors.Is(err, syscall.EADDRINUSE) && address == config.Default().Gateway.Listen {
+		s.log.Error("the gateway is not served by this process: its default address is taken; set gateway.listen", "address", address)
+		s.gateway = listener{}
+		return nil
+	}
+	return err
+}
+
 // PublicAddr returns where the public listener is.
 func (s *Server) PublicAddr() net.Addr { return s.public.socket.Addr() }
 
 // AdminAddr returns where the admin listener is.
 func (s *Server) AdminAddr() net.Addr { return s.admin.socket.Addr() }
 
-// GatewayAddr returns where the gateway's listener is.
-func (s *Server) GatewayAddr() net.Addr { return s.gateway.socket.Addr() }
+// GatewayAddr returns where the gateway's listener is, or nil if there is none.
+func (s *Server) GatewayAddr() net.Addr {
+	if s.gateway.socket == nil {
+		return nil
+	}
+	return s.gateway.socket.Addr()
+}
 
 // Keeper returns the keeper, which lives as long as the server.
 func (s *Server) Keeper() *keeper.Keeper { return s.keeper }
@@ -244,6 +262,9 @@ func (s *Server) Keeper() *keeper.Keeper { return s.keeper }
 func (s *Server) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	for _, l := range []listener{s.public, s.admin, s.gateway} {
+		if l.socket == nil {
+			continue
+		}
 		work.Go(func() error {
 			if err := l.server.Serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -266,7 +287,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.config.Bootstrap.APIKey.IsZero() {
 		s.log.Warn("the configuration has no API key, so only keys that were made before are taken; set bootstrap.api_key_file")
 	}
-	s.log.Info("ready", "public_addr", s.PublicAddr().String(), "admin_addr", s.AdminAddr().String(), "gateway_addr", s.GatewayAddr().String(), "base_url", s.config.Public.BaseURL, "version", obs.Version())
+	gateway := ""
+	if s.gateway.socket != nil {
+		gateway = s.GatewayAddr().String()
+	}
+	s.log.Info("ready", "public_addr", s.PublicAddr().String(), "admin_addr", s.AdminAddr().String(), "gateway_addr", gateway, "base_url", s.config.Public.BaseURL, "version", obs.Version())
 
 	<-ctx.Done()
 	s.log.Info("stopping")
