@@ -235,7 +235,10 @@ func (e finalError) Unwrap() error { return e.error }
 // is stored as done.
 func (k *Keeper) attemptExchange(ctx context.Context, e store.Exchange) error {
 	asked := k.now()
-	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	callCtx, cancel, err := k.patient(ctx)
+	if err != nil {
+		return err
+	}
 	_ = failpoint.Hit(failpoint.ExchangeBeforeSend)
 	reply, err := k.api.QueryAuth(callCtx, e.Component, e.Code)
 	_ = failpoint.Hit(failpoint.ExchangeAfterReplyBeforeCommit)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/awake"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -349,8 +350,11 @@ func (k *Keeper) release(l *claimed) {
 // may still be under way over there, so that one is not repeated here.
 func (k *Keeper) ask(ctx context.Context, call func(ctx context.Context) error) error {
 	for attempt := 0; ; attempt++ {
-		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
-		err := call(callCtx)
+		callCtx, cancel, err := k.patient(ctx)
+		if err != nil {
+			return err
+		}
+		err = call(callCtx)
 		late := callCtx.Err() != nil
 		cancel()
 		if err == nil || late || attempt+1 == callAttempts || !temporary(err) {
@@ -360,6 +364,22 @@ func (k *Keeper) ask(ctx context.Context, call func(ctx context.Context) error) 
 			return err
 		}
 	}
+}
+
+// patient returns the context of one call to WeChat that begins within ctx. It does not
+// end with ctx: a process that was stopped for longer than its lease lasts may find the
+// only answer there is waiting for it. What is then too late to become current is
+// history, and not lost.
+func (k *Keeper) patient(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	patience := callTimeout
+	if end, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(end))
+	}
+	callCtx, cancel := awake.WithTimeout(k.base, patience)
+	return callCtx, cancel, nil
 }
 
 // temporary reports whether the same call may go well later.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/awake"
 )
 
 // Config says how a [Client] reaches WeChat. The zero Config is usable for calls
@@ -93,7 +94,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Timeout = defaultTimeout
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Transport: newTransport(cfg.Timeout)}
+		cfg.HTTPClient = &http.Client{Transport: newTransport()}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -105,16 +106,15 @@ func (cfg Config) withDefaults() Config {
 }
 
 // newTransport speaks HTTP/1.1 only: one dead HTTP/2 connection would hold up all
-// calls at once until their deadlines.
-func newTransport(timeout time.Duration) *http.Transport {
+// calls at once until their deadlines. How long an answer may take is the call's own.
+func newTransport() *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		TLSHandshakeTimeout:   connectTimeout,
-		ResponseHeaderTimeout: timeout,
-		IdleConnTimeout:       30 * time.Second,
-		MaxIdleConns:          128,
-		MaxIdleConnsPerHost:   64,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSHandshakeTimeout: connectTimeout,
+		IdleConnTimeout:     30 * time.Second,
+		MaxIdleConns:        128,
+		MaxIdleConnsPerHost: 64,
 	}
 }
 
@@ -319,7 +319,12 @@ func (r *request) tokenParameter() string {
 func (c *Client) exchange(ctx context.Context, r request, token tuoguan.Secret, out any) (reply, error) {
 	began := time.Now()
 	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	// What answers only once must be heard, even if this process was stopped meanwhile.
+	withTimeout := awake.WithTimeout
+	if r.repeatable {
+		withTimeout = context.WithTimeout
+	}
+	ctx, cancel := withTimeout(ctx, c.timeout)
 	defer cancel()
 	if !token.IsZero() {
 		r.secrets = append(r.secrets[:len(r.secrets):len(r.secrets)], token)
@@ -368,6 +373,9 @@ func (r *request) mayGoElsewhere(err error) bool {
 // included: a repeatable request leaves them their share of the time.
 func (c *Client) attempt(ctx context.Context, r *request, base *url.URL, token tuoguan.Secret, left int) (reply, error) {
 	failed := func(sent bool, err error) error {
+		if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
+			err = cause // time has run out, perhaps
+		}
 		return &TransportError{Op: r.op, Host: base.Host, Sent: sent, Err: scrubError(err, r.secrets)}
 	}
 	if err := ctx.Err(); err != nil {
