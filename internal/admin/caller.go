@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -93,24 +92,9 @@ func (a *API) caller(r *http.Request) (*call, error) {
 	}
 	var err error
 	if c.Caller, err = a.cfg.Access.Authenticate(r.Context(), key, c.address); err != nil {
-		return nil, accessProblem(err)
+		return nil, err
 	}
 	return c, nil
-}
-
-// accessProblem turns an error of package access into what the caller is told.
-func accessProblem(err error) error {
-	switch {
-	case errors.Is(err, access.ErrUnknownKey):
-		return problem.Unauthorized
-	case errors.Is(err, access.ErrExpiredKey):
-		return problem.ExpiredKey
-	case errors.Is(err, access.ErrRevokedKey):
-		return problem.RevokedKey
-	case errors.Is(err, access.ErrNetwork):
-		return problem.ForbiddenAddress
-	}
-	return problem.Storage(err)
 }
 
 // admit lets a call through to a route if the scope of its caller allows it.

@@ -107,7 +107,7 @@ var arrows = []arrow{
 		why: "a mark knows nothing of what it marks"},
 	{from: "internal/jobs", to: []string{root},
 		why: "a job is any long work; what it does is its own"},
-	{from: "internal/problem", to: []string{"keeper", "store", "wxapi"},
+	{from: "internal/problem", to: []string{"internal/access", "keeper", "store", "wxapi"},
 		why: "problems are made of the sentinels of what may fail; who answers with them is not their business"},
 	{from: "internal/access", to: []string{root, "store"}, outside: []string{"golang.org/x/time"},
 		why: "who calls is decided by records alone, whatever the listener"},

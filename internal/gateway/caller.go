@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"math"
 	"net/http"
 	"net/netip"
@@ -33,7 +32,7 @@ func (c *call) identify() error {
 	var err error
 	c.caller, err = c.g.cfg.Keys.Authenticate(c.r.Context(), key, remote(c.r))
 	c.report.KeyID = c.caller.KeyID
-	return problemOfKey(err)
+	return err
 }
 
 func remote(r *http.Request) netip.Addr {
@@ -42,23 +41,6 @@ func remote(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return address.Addr().Unmap()
-}
-
-// problemOfKey says what the caller is told of a key that was not accepted.
-func problemOfKey(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, access.ErrUnknownKey):
-		return problem.Unauthorized
-	case errors.Is(err, access.ErrExpiredKey):
-		return problem.ExpiredKey
-	case errors.Is(err, access.ErrRevokedKey):
-		return problem.RevokedKey
-	case errors.Is(err, access.ErrNetwork):
-		return problem.ForbiddenAddress
-	}
-	return problem.Storage(err)
 }
 
 // mayCall demands that the caller's scope holds a path.

@@ -107,7 +107,7 @@ func (c *call) openToken() error {
 	c.caller, err = c.g.cfg.Keys.Caller(c.r.Context(), p.credential, remote(c.r))
 	c.report.KeyID = c.caller.KeyID
 	if err != nil {
-		return problemOfKey(err)
+		return err
 	}
 	c.entry, err = c.find(p.authorizer, p.component)
 	return err
@@ -145,7 +145,7 @@ func (c *call) issueToken() error {
 	case errors.Is(err, access.ErrUnknownKey), errors.Is(err, access.ErrExpiredKey), errors.Is(err, access.ErrRevokedKey):
 		return shapedError{40125, "invalid appsecret; it is an API key of this gateway that is valid"}
 	case err != nil:
-		return problemOfKey(err)
+		return err
 	}
 	c.caller, c.report.KeyID = caller, caller.KeyID
 	if !caller.May(access.CallGateway) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tuoguan/tuoguan/internal/access"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -113,6 +114,14 @@ func Of(err error) Problem {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, access.ErrUnknownKey):
+		return Unauthorized
+	case errors.Is(err, access.ErrExpiredKey):
+		return ExpiredKey
+	case errors.Is(err, access.ErrRevokedKey):
+		return RevokedKey
+	case errors.Is(err, access.ErrNetwork):
+		return ForbiddenAddress
 	case errors.Is(err, keeper.ErrUnknownAuthorizer):
 		return UnknownAuthorizer
 	case errors.Is(err, keeper.ErrUnknownComponent):
@@ -127,7 +136,7 @@ func Of(err error) Problem {
 		return NoTicket
 	case errors.Is(err, keeper.ErrGated):
 		return Gated
-	case errors.Is(err, keeper.ErrStorage), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrQuarantined), errors.As(err, new(storageError)):
+	case errors.Is(err, keeper.ErrStorage), errors.Is(err, access.ErrStorage), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrQuarantined), errors.As(err, new(storageError)):
 		return StorageUnavailable
 	case errors.As(err, &refusal):
 		return Refusal(refusal)
