@@ -46,6 +46,14 @@ func (k *Keys) Allow(c Caller, a tuoguan.AuthorizerAppID) (retryAfter time.Durat
 	return k.keyRates.take(c.KeyID, perKey, now, spend)
 }
 
+// AllowAccount is Allow for a request that the caller's own rate has let through already.
+func (k *Keys) AllowAccount(c Caller, a tuoguan.AuthorizerAppID) (retryAfter time.Duration, ok bool) {
+	if c.KeyID == BootstrapID {
+		return 0, true
+	}
+	return k.accountRates.take(string(a), k.cfg.AuthorizerRate, time.Now(), spend)
+}
+
 // buckets are token buckets by name, of which each holds twice its rate.
 type buckets struct {
 	seed   maphash.Seed

@@ -80,6 +80,29 @@ func TestAllow(t *testing.T) {
 }
 
 // TestAllowChangedRate: a scope that is changed holds for the bucket that is there.
+// TestAllowAccount lets requests through that the key's own rate has been charged for.
+func TestAllowAccount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeys(t, memory.New(memory.Config{}), func(c *Config) { c.KeyRate, c.AuthorizerRate = 1, 2 })
+		caller := Caller{KeyID: "k"}
+		for i := range 4 {
+			if _, ok := k.AllowAccount(caller, "a"); !ok {
+				t.Errorf("request %d is refused", i)
+			}
+		}
+		if wait, ok := k.AllowAccount(caller, "a"); ok || wait <= 0 {
+			t.Errorf("one too many: %v, %v", wait, ok)
+		}
+		if _, ok := k.Allow(caller, ""); !ok {
+			t.Error("the key was charged")
+		}
+		if _, ok := k.AllowAccount(Caller{KeyID: BootstrapID}, "a"); !ok {
+			t.Error("the key of the configuration is limited")
+		}
+	})
+}
+
 func TestAllowChangedRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

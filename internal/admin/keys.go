@@ -18,6 +18,7 @@ import (
 type Access interface {
 	Authenticate(ctx context.Context, key string, remote netip.Addr) (access.Caller, error)
 	Allow(c access.Caller, a tuoguan.AuthorizerAppID) (retryAfter time.Duration, ok bool)
+	AllowAccount(c access.Caller, a tuoguan.AuthorizerAppID) (retryAfter time.Duration, ok bool)
 
 	Create(ctx context.Context, n access.NewKey) (access.Key, tuoguan.Secret, error)
 	Rotate(ctx context.Context, id string, r access.Rotation) (access.Key, tuoguan.Secret, error)

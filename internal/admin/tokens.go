@@ -147,7 +147,7 @@ func (a *API) handOutByTrying(ctx context.Context, in Account, get getter, unkno
 func (a *API) handOutOf(ctx context.Context, authorization tuoguan.Authorization, get getter) (*output[accessToken], error) {
 	c := callOf(ctx)
 	if c.route.changes() { // each may cause a call to WeChat
-		if wait, ok := a.cfg.Access.Allow(c.Caller, authorization.Authorizer); !ok {
+		if wait, ok := a.cfg.Access.AllowAccount(c.Caller, authorization.Authorizer); !ok {
 			return nil, rateLimited(wait)
 		}
 	}
