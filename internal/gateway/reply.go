@@ -129,7 +129,7 @@ func (rep *reply) judge(endpoint catalogue.Endpoint) error {
 	if !object || !rep.whole {
 		return nil
 	}
-	if !json.Valid(rep.head) {
+	if !isWhole(rep.head) {
 		if endpoint.Reply == catalogue.JSON || status >= 400 || strings.Contains(rep.response.Header.Get("Content-Type"), "json") {
 			return reject("broken JSON")
 		}
@@ -137,6 +137,49 @@ func (rep *reply) judge(endpoint catalogue.Endpoint) error {
 	}
 	rep.errcode = errcodeOf(rep.head)
 	return nil
+}
+
+// isWhole reports whether a JSON object that begins with the text ends with it. What was
+// cut short does not; what else may be wrong with an object is between WeChat and the
+// caller. Checking the grammar would cost more than all else that is done to a reply.
+func isWhole(text []byte) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return depth == 0 && len(bytes.TrimRight(text[i+1:], " \t\r\n")) == 0
+			}
+		case '"':
+			end := endOfString(text[i+1:])
+			if end < 0 {
+				return false
+			}
+			i += 1 + end
+		}
+	}
+	return false
+}
+
+// endOfString returns where the quote is that ends the string which text begins in, or -1.
+func endOfString(text []byte) int {
+	for from := 0; ; {
+		i := bytes.IndexByte(text[from:], '"')
+		if i < 0 {
+			return -1
+		}
+		i += from
+		escapes := 0
+		for i-escapes > from && text[i-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i
+		}
+		from = i + 1
+	}
 }
 
 // errcodeOf returns the errcode of a JSON object, which some endpoints send as a

@@ -94,10 +94,13 @@ func (u *upstream) do(ctx context.Context, out *outbound) (*http.Response, error
 
 func (u *upstream) attempt(ctx context.Context, out *outbound, base *url.URL) (*http.Response, *lostError) {
 	var way progress
+	if !out.repeatable { // else it makes no difference how far it came
+		ctx = httptrace.WithClientTrace(ctx, way.trace())
+	}
 	request := (&http.Request{
 		Method: out.method, Host: base.Host, Header: out.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		URL: &url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path + out.path, RawQuery: out.query},
-	}).WithContext(httptrace.WithClientTrace(ctx, way.trace()))
+	}).WithContext(ctx)
 	switch {
 	case out.body.stream != nil:
 		// Not closed by the transport: where it was not read it can go elsewhere.
