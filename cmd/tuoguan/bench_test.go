@@ -36,7 +36,6 @@ func BenchmarkServerStart(b *testing.B) {
 	config := fmt.Sprintf(`
 public: {listen: %q, base_url: "http://%s"}
 admin: {listen: %q}
-gateway: {listen: "127.0.0.1:0"}
 gateway: {listen: %q}
 storage: "sqlite://%s/bench.db"
 master_key_file: "%s/master.key"
