@@ -59,6 +59,7 @@ type Config struct {
 	Directory Directory
 	Audit     Audit
 	OAuth     OAuth
+	Gateway   Gateway
 	Values    store.Values // keeps the answers to requests with an Idempotency-Key
 	Links     *authorize.Links
 	Problems  func(context.Context) []obs.Problem // what is wrong now
@@ -91,8 +92,8 @@ func New(cfg Config) (*API, error) {
 	if cfg.Keeper == nil || cfg.Store == nil || cfg.Links == nil || cfg.Problems == nil || cfg.Jobs == nil || cfg.Metrics == nil || cfg.Logger == nil {
 		return nil, errors.New("admin: Keeper, Store, Links, Problems, Jobs, Metrics and Logger are required")
 	}
-	if cfg.Access == nil || cfg.Directory == nil || cfg.Audit == nil || cfg.OAuth == nil || cfg.Values == nil {
-		return nil, errors.New("admin: Access, Directory, Audit, OAuth and Values are required")
+	if cfg.Access == nil || cfg.Directory == nil || cfg.Audit == nil || cfg.OAuth == nil || cfg.Gateway == nil || cfg.Values == nil {
+		return nil, errors.New("admin: Access, Directory, Audit, OAuth, Gateway and Values are required")
 	}
 	dir, err := fs.Sub(files, "pages")
 	if err != nil {

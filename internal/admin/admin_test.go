@@ -22,6 +22,7 @@ import (
 	"github.com/tuoguan/tuoguan/internal/audit"
 	"github.com/tuoguan/tuoguan/internal/authorize"
 	"github.com/tuoguan/tuoguan/internal/config"
+	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/oauth"
 	"github.com/tuoguan/tuoguan/internal/obs"
@@ -111,7 +112,7 @@ func newWorld(t testing.TB, apiKey string) *world {
 		}
 	})
 	w.api, err = admin.New(admin.Config{
-		Keeper: w, Store: w.store, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Values: w.store,
+		Keeper: w, Store: w.store, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Gateway: busy{}, Values: w.store,
 		Links: links, Metrics: obs.NewMetrics().Handler(), Clock: &w.clock, Logger: log,
 		Problems: func(context.Context) []obs.Problem { return w.problems },
 		Jobs:     runner, PublicURL: "https://open.example.com",
@@ -272,6 +273,13 @@ func (relay) Redeem(_ context.Context, code string) (oauth.Identity, error) {
 		return oauth.Identity{}, oauth.ErrUnknownCode
 	}
 	return oauth.Identity{AuthorizerAppID: account, ComponentAppID: component, OpenID: "openid-1", Scope: wxapi.ScopeBase}, nil
+}
+
+// busy has served one account.
+type busy struct{}
+
+func (busy) Busiest(int) []gateway.AccountCalls {
+	return []gateway.AccountCalls{{Component: component, Authorizer: account, Calls: 3, Sent: 30}}
 }
 
 // problem decodes a problem document and checks its form.

@@ -82,6 +82,8 @@ var requests = map[string]struct {
 
 	"redeem-oauth-code": {about: "account", target: plain("/v1/oauth/redeem"), body: plain(`{"code":"right"}`), denied: []string{"unknown-code"}},
 
+	"list-gateway-accounts": {about: "installation", target: plain("/v1/gateway/accounts"), denied: []string{"missing-scope"}},
+
 	"list-api-keys":  {about: "key", target: func(m *matrix) string { return "/v1/api-keys?limit=1&cursor=" + m.key[:11] }, marker: func(m *matrix) string { return m.key }},
 	"get-api-key":    {about: "key", target: func(m *matrix) string { return "/v1/api-keys/" + m.key }, denied: []string{"unknown-key"}},
 	"create-api-key": {about: "key", target: plain("/v1/api-keys"), body: func(m *matrix) string { return `{"name":"n","scope":` + m.keyScope + `}` }, denied: []string{"missing-scope"}},

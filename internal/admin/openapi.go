@@ -30,6 +30,7 @@ var groups = []*huma.Tag{
 	{Name: "authorization-links", Description: "Links through which merchants authorize · 商家授权链接"},
 	{Name: "components", Description: "Third-party platforms · 第三方平台"},
 	{Name: "events", Description: "What WeChat has pushed · 微信推送"},
+	{Name: "gateway", Description: "What the gateway does · 网关"},
 	{Name: "oauth", Description: "Web logins on behalf of official accounts · 公众号网页授权"},
 	{Name: "api-keys", Description: "Keys of those who call this API and the gateway · API 密钥"},
 	{Name: "audit", Description: "Who did what · 审计日志"},

@@ -102,6 +102,10 @@ var routes = []Route{
 		Problems: []problem.Problem{problem.UnknownCode},
 	},
 	{
+		Method: http.MethodGet, Pattern: "/v1/gateway/accounts", ID: "list-gateway-accounts", Summary: "The accounts that this replica's gateway serves most · 本实例网关调用最多的账号",
+		Needs: access.ReadAuthorizers, Whole: true, Status: http.StatusOK, mount: handle((*API).gatewayAccounts),
+	},
+	{
 		Method: http.MethodGet, Pattern: "/v1/api-keys", ID: "list-api-keys", Summary: "List API keys · API 密钥列表",
 		Needs: access.ReadKeys, Status: http.StatusOK, mount: handle((*API).listKeys),
 	},

@@ -114,7 +114,7 @@ var arrows = []arrow{
 	{from: "internal/audit", to: []string{root, "store"},
 		why: "the audit log knows no more of what it records than the words it is given"},
 	{from: "internal/admin", to: []string{
-		root, "keeper", "store", "wxapi", "internal/access", "internal/audit", "internal/authorize", "internal/config", "internal/jobs",
+		root, "keeper", "store", "wxapi", "internal/access", "internal/audit", "internal/authorize", "internal/config", "internal/gateway", "internal/jobs",
 		"internal/oauth", "internal/obs", "internal/page", "internal/problem",
 	}, outside: []string{"github.com/danielgtaylor/huma/v2"},
 		why: "REST handlers translate between HTTP and the keeper; they build nothing"},

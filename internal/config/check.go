@@ -57,6 +57,9 @@ func (c Config) check() Mistakes {
 			m.add(key, strconv.Itoa(limit)+" is out of range", "give a number above 0, -1 for any number of requests, or remove the key")
 		}
 	}
+	if c.Limits.QuotaFloor < 0 {
+		m.add("limits.quota_floor", strconv.Itoa(c.Limits.QuotaFloor)+" is out of range", "give a number from 0, or remove the key")
+	}
 	for i, text := range c.OAuth.ReturnURLs {
 		m.checkURL("oauth.return_urls["+strconv.Itoa(i)+"]", strings.TrimSuffix(text, "/"), "give the beginning of a URL of one of your services, such as https://shop.example.com/login/")
 	}

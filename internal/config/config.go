@@ -100,11 +100,14 @@ type Refresh struct {
 	Rate    int `yaml:"rate"`    // refreshes that begin per second, at the most, by all replicas together. Defaults to 500.
 }
 
-// Limits are requests per second, at each replica; twice as many at once. The key of
-// bootstrap.api_key has none.
+// Limits bounds callers. Rates are requests per second, at each replica; twice as many at
+// once. The key of bootstrap.api_key has none.
 type Limits struct {
 	Key        int `yaml:"key"`        // by one API key whose scope does not say so. Defaults to 50; -1: any number.
 	Authorizer int `yaml:"authorizer"` // for one authorizer, by all keys together. Defaults to 20; -1: any number.
+	// QuotaFloor is how many calls of an interface are left to each account every day:
+	// once WeChat has shown that no more remain, the gateway makes none. Defaults to 0.
+	QuotaFloor int `yaml:"quota_floor"`
 }
 
 // OAuth configures the relay of web authorizations.

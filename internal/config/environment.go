@@ -14,7 +14,7 @@ var settable = []string{
 	"master_key", "master_key_file",
 	"refresh.workers", "refresh.rate",
 	"wechat.api_base_urls", "wechat.mp_base_url", "wechat.open_base_url",
-	"limits.key", "limits.authorizer", "oauth.return_urls",
+	"limits.key", "limits.authorizer", "limits.quota_floor", "oauth.return_urls",
 	"bootstrap.api_key", "bootstrap.api_key_file",
 	"log.level", "log.format",
 }

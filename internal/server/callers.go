@@ -49,7 +49,7 @@ func (s *Server) newCallers(ctx context.Context, transport http.RoundTripper) (c
 	}
 	if c.gateway, err = gateway.New(gateway.Config{
 		Keys: c.keys, Directory: c.directory, Tokens: s.keeper, WeChat: s.keeper.API(), Values: s.store,
-		TokenKey: [32]byte(tokenKey), BaseURLs: s.config.WeChat.APIBaseURLs, Transport: transport, Clock: s.clock, Logger: s.log, Observe: s.observeGateway,
+		TokenKey: [32]byte(tokenKey), BaseURLs: s.config.WeChat.APIBaseURLs, Transport: transport, QuotaFloor: s.config.Limits.QuotaFloor, Clock: s.clock, Logger: s.log, Observe: s.observeGateway,
 	}); err != nil {
 		return c, err
 	}

@@ -42,7 +42,7 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	s.jobs = jobs.New(map[string]jobs.Work{"rekey": s.rekey}, s.clock, s.log)
 	api, err := admin.New(admin.Config{
 		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Jobs: s.jobs, Metrics: s.metrics.Handler(),
-		Access: s.callers.keys, Directory: s.callers.directory, Audit: s.callers.audit, OAuth: s.callers.oauth, Values: s.store,
+		Access: s.callers.keys, Directory: s.callers.directory, Audit: s.callers.audit, OAuth: s.callers.oauth, Gateway: s.callers.gateway, Values: s.store,
 		Clock: s.clock, Logger: s.log, PublicURL: s.config.Public.BaseURL,
 	})
 	if err != nil {
