@@ -164,6 +164,12 @@ func TestRates(t *testing.T) {
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{floor: 2})
+	// A quota is a day's: begin in the morning, China time, so that no midnight comes in between.
+	china := time.Now().In(time.FixedZone("UTC+8", 8*3600))
+	w.clock.Advance(time.Date(china.Year(), china.Month(), china.Day()+1, 9, 0, 0, 0, china.Location()).Sub(china))
+	if _, err := w.sim.PushTicket(t.Context(), w.component); err != nil {
+		t.Fatal(err)
+	}
 	const path = "/cgi-bin/tags/create"
 	if err := w.sim.SetDailyLimit(path, 4); err != nil {
 		t.Fatal(err)

@@ -151,8 +151,9 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			clocks(behaviours[0], store, 2*time.Minute)
 			keys(behaviours[1], store, 2*time.Minute)
 		case p == Full:
-			for i := range 4 {
-				kills(behaviours[i], store, 220, killing...)
+			for i := range 2 {
+				kills(behaviours[2*i], store, 250, Kill)
+				kills(behaviours[2*i+1], store, 220, killing...)
 			}
 			weather(behaviours[0], store, 4*time.Minute)
 			weather(behaviours[1], store, 4*time.Minute)
