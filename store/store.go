@@ -32,6 +32,9 @@ type Store interface {
 	Exchanges
 	Links
 	Pushes
+	Events
+	Subscriptions
+	Deliveries
 	Leases
 	Settings
 	APIKeys
@@ -48,7 +51,8 @@ type Store interface {
 	// whether the store can still keep one.
 	Probe(ctx context.Context) error
 	// Collect removes what is older than the instants given, leases on exchanges that
-	// are gone, and values that have been expired for [ExpiredValuesKept]. It never
+	// are gone, values that have been expired for [ExpiredValuesKept], and what is not
+	// delivered to subscriptions that are gone. It never
 	// removes a component, an authorizer, a lease on one of these, a refresh token of a
 	// current grant, an API key, or an audit record.
 	Collect(ctx context.Context, before Retention) error
@@ -89,7 +93,8 @@ type Settings interface {
 
 // Retention says from when on records are kept. A zero instant keeps all of a kind.
 type Retention struct {
-	Pushes        time.Time // received before
+	Pushes        time.Time // received before, unless a delivery of it is pending; with their deliveries
+	PushCount     int64     // likewise, all but so many of the newest; 0: no bound
 	Exchanges     time.Time // finished before
 	Links         time.Time // expired before
 	RefreshTokens time.Time // received before, and not of the current grant
@@ -318,6 +323,10 @@ type Grant struct {
 
 	CodeHash string // the exchange to finish; "" if none
 	Link     string // the link to use up; "" if none
+
+	// Announce is stored in the same step as by AcceptPush, if the grant moved; nil if
+	// nothing is to be told.
+	Announce *Intake
 }
 
 // TokenSource says how a refresh token came to us.
@@ -361,6 +370,10 @@ type Trouble struct {
 	Info      TroubleInfo
 	RefreshAt time.Time
 	At        time.Time
+
+	// Announce is stored in the same step as by AcceptPush, if the trouble is recorded;
+	// nil if nothing is to be told.
+	Announce *Intake
 }
 
 // Profile is what api_get_authorizer_info tells about an account.
@@ -499,11 +512,18 @@ type Intake struct {
 	Ticket   *Ticket   // joins the tickets; only the newest three are kept
 	Exchange *Exchange // is put as by PutExchange
 	Revoke   time.Time // as by Revoke, of the push's Authorizer; zero: no
+
+	// Routes are the deliveries to make, each subscription once.
+	Routes []Route
 }
 
-// Push is one push as stored.
+// Push is one push as stored, or an event of our own, which is kept like one.
 type Push struct {
-	ID         int64  // given by the store, ascending
+	ID int64 // given by the store, ascending
+	// Seq is given by the store: it numbers the pushes of an account to a component,
+	// from 1 and without gaps, in the order in which they were stored. Whoever sees one
+	// sees those before it. 0: stored by a version that did not number them.
+	Seq        int64
 	Key        string // de-duplication key: names component and account, so it is unique
 	Component  tuoguan.ComponentAppID
 	Authorizer tuoguan.AuthorizerAppID // "" where the push concerns the component alone

@@ -42,6 +42,10 @@ func marshal(a keeper.Answer) ([]byte, error) {
 	return json.Marshal(tree)
 }
 
+// announcement is what is told of an answer once it is stored. Whoever stores it knows
+// anew who is to be told.
+var announcement = reflect.TypeFor[*store.Intake]()
+
 // plain turns v into what [json.Marshal] writes as it is.
 func plain(v reflect.Value) (any, error) {
 	switch x := v.Interface().(type) {
@@ -71,7 +75,7 @@ func plain(v reflect.Value) (any, error) {
 	case reflect.Struct:
 		fields := make(map[string]any)
 		for i := range v.NumField() {
-			if v.Field(i).IsZero() {
+			if v.Field(i).IsZero() || v.Field(i).Type() == announcement {
 				continue
 			}
 			field, err := plain(v.Field(i))

@@ -169,6 +169,8 @@ func fillIn(t testing.TB, v reflect.Value, random *mathrand.Rand) {
 	case *time.Time:
 		*x = time.Unix(random.Int64N(1<<32), random.Int64N(1e9)).UTC()
 		return
+	case **store.Intake: // is not kept
+		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -206,6 +208,11 @@ func TestRoundTrip(t *testing.T) {
 	path := newPath(t)
 	f := openWith(t, spill.Config{Path: path, Size: 1 << 20, Cipher: sealing(1)})
 	for _, a := range want {
+		if a.Grant != nil { // who is told of it is found out anew
+			announced := *a.Grant
+			announced.Announce = &store.Intake{Push: store.Push{Body: []byte("{}")}}
+			a.Grant = &announced
+		}
 		put(t, f, a)
 	}
 	check := func(t *testing.T, f *spill.File) {

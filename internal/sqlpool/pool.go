@@ -65,8 +65,6 @@ const (
 type Dialect struct {
 	// Numbered is set where placeholders are $1, $2 …; else they are question marks.
 	Numbered bool
-	// Returning is set where an insert that returns the new id yields it as a row.
-	Returning bool
 	// Begin is the statement that begins a transaction.
 	Begin string
 	// BeginSnapshot are those that begin one that only reads, sees everything as of one

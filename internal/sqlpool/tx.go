@@ -61,47 +61,16 @@ func (t *tx) failed(err error) error {
 
 // Exec implements [sqlstore.Tx].
 func (t *tx) Exec(query string, args ...any) (changed int64, err error) {
-	result, err := t.exec(query, args)
+	text, args := t.statement(query, args)
+	result, err := t.conn.ExecContext(t.ctx, text, args...)
 	if err != nil {
-		return 0, err
+		return 0, t.failed(err)
 	}
 	changed, err = result.RowsAffected()
 	if err != nil {
 		return 0, t.failed(err)
 	}
 	return changed, nil
-}
-
-func (t *tx) exec(query string, args []any) (sql.Result, error) {
-	text, args := t.statement(query, args)
-	result, err := t.conn.ExecContext(t.ctx, text, args...)
-	if err != nil {
-		return nil, t.failed(err)
-	}
-	return result, nil
-}
-
-// Insert implements [sqlstore.Tx].
-func (t *tx) Insert(query string, args ...any) (id int64, inserted bool, err error) {
-	if t.pool.dialect.Returning {
-		rows, err := t.Query(query, args...)
-		if err != nil || len(rows) == 0 {
-			return 0, false, err
-		}
-		return rows[0].Int64(), true, nil
-	}
-	result, err := t.exec(query, args)
-	if err != nil {
-		return 0, false, err
-	}
-	changed, err := result.RowsAffected()
-	if err == nil && changed > 0 {
-		id, err = result.LastInsertId()
-	}
-	if err != nil {
-		return 0, false, t.failed(err)
-	}
-	return id, changed > 0, nil
 }
 
 // One implements [sqlstore.Tx].

@@ -120,31 +120,26 @@ func (s *Store) Authorizer(ctx context.Context, a tuoguan.Authorization) (store.
 // Authorizers implements [store.Authorizers].
 func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]store.Authorizer, error) {
 	after, args := s.after([]string{"component", "authorizer"}, []any{q.After.Component, q.After.Authorizer})
-	conditions := []string{after}
-	where := func(given bool, condition string, values ...any) {
-		if given {
-			conditions = append(conditions, condition)
-			args = append(args, values...)
-		}
-	}
-	where(q.Component != "", "component = ?", q.Component)
-	where(q.Authorizer != "", "authorizer = ?", q.Authorizer)
-	where(q.State != "", "state = ?", q.State)
-	where(q.Kind != "", "kind = ?", q.Kind)
-	where(q.PermissionSet != 0, `EXISTS (SELECT 1 FROM authorizer_permission_sets p
+	var where conditions
+	where.add(true, after, args...)
+	where.add(q.Component != "", "component = ?", q.Component)
+	where.add(q.Authorizer != "", "authorizer = ?", q.Authorizer)
+	where.add(q.State != "", "state = ?", q.State)
+	where.add(q.Kind != "", "kind = ?", q.Kind)
+	where.add(q.PermissionSet != 0, `EXISTS (SELECT 1 FROM authorizer_permission_sets p
 		WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer AND p.permission_set = ?)`,
 		q.PermissionSet)
-	where(q.Tag != "", s.q.TagsContain, ","+q.Tag+",")
+	where.add(q.Tag != "", s.q.TagsContain, ","+q.Tag+",")
 	components := padded(q.Reach.Components)
-	where(len(components) > 0, oneOf("component", len(components)), components...)
+	where.add(len(components) > 0, oneOf("component", len(components)), components...)
 	appIDs, texts := padded(q.Reach.Authorizers), padded(withCommas(q.Reach.Tags))
 	named, tagged := oneOf("authorizer", len(appIDs)), anyOf(s.q.TagsContain, len(texts))
-	where(len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0, "("+named+" OR "+tagged+")", append(appIDs, texts...)...)
+	where.add(len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0, "("+named+" OR "+tagged+")", append(appIDs, texts...)...)
 	text := strings.ToLower(q.Text)
-	where(text != "", "(lower(authorizer) = ? OR lower(user_name) = ? OR "+s.q.NickNameContains+")", text, text, text)
-	query := s.q.SelectAuthorizers + " WHERE " + strings.Join(conditions, " AND ") +
+	where.add(text != "", "(lower(authorizer) = ? OR lower(user_name) = ? OR "+s.q.NickNameContains+")", text, text, text)
+	query := s.q.SelectAuthorizers + " WHERE " + where.String() +
 		" ORDER BY component, authorizer LIMIT ?"
-	return readAll(ctx, s, s.authorizer, query, append(args, limit(q.Limit))...)
+	return readAll(ctx, s, s.authorizer, query, append(where.args, limit(q.Limit))...)
 }
 
 // padded returns values as arguments, repeated until they are as many as a power of
@@ -244,7 +239,11 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (store.Authorizer,
 	if err != nil {
 		return store.Authorizer{}, false, err
 	}
-	saved, err := writeFor(ctx, s, 12, func(tx Tx) (savedGrant, error) {
+	announce, err := s.announcement(g.Announce)
+	if err != nil {
+		return store.Authorizer{}, false, err
+	}
+	saved, err := writeFor(ctx, s, 20, func(tx Tx) (savedGrant, error) {
 		sealed := expected
 		moved, err := s.saveGrant(tx, g, &sealed)
 		if err != nil {
@@ -259,6 +258,11 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (store.Authorizer,
 		}
 		if _, err := tx.Exec(s.q.FinishExchange, g.Component, g.CodeHash, g.Authorizer, entry.Grant, g.ObtainedAt); err != nil {
 			return savedGrant{}, err
+		}
+		if moved {
+			if _, err := s.accept(tx, announce); err != nil {
+				return savedGrant{}, err
+			}
 		}
 		r, err := tx.One(s.selectAuthorizer, g.Component, g.Authorizer)
 		return savedGrant{row: r, moved: moved}, err
@@ -528,10 +532,23 @@ func (s *Store) RefreshTokens(ctx context.Context, a tuoguan.Authorization) ([]s
 
 // SaveTrouble implements [store.Authorizers].
 func (s *Store) SaveTrouble(ctx context.Context, t store.Trouble) (changed bool, err error) {
-	return writeFor(ctx, s, 1, func(tx Tx) (bool, error) {
+	announce, err := s.announcement(t.Announce)
+	if err != nil {
+		return false, err
+	}
+	steps := 1
+	if len(announce) > 0 {
+		steps = 8
+	}
+	return writeFor(ctx, s, steps, func(tx Tx) (bool, error) {
 		changed, err := tx.Exec(s.q.SaveTrouble, t.Component, t.Authorizer, t.Grant, t.Epoch, t.State,
 			t.Info.Failures, t.Info.Code, t.Info.Message, t.Info.SuspectSince, t.RefreshAt, t.At, s.shift())
-		return s.changedOrKnown(tx, t.Authorization, changed, err)
+		changedHere, err := s.changedOrKnown(tx, t.Authorization, changed, err)
+		if err != nil || !changedHere {
+			return false, err
+		}
+		_, err = s.accept(tx, announce)
+		return true, err
 	})
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
-	"math/bits"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tuoguan/tuoguan/store"
@@ -90,28 +88,24 @@ func auditRecord(r Row) (store.AuditRecord, error) {
 	return store.AuditRecord{Seq: r.Int64(), At: r.Time(), Body: r.Blob(), Hash: r.Blob()}, nil
 }
 
-// auditRows is how many records are inserted by one statement at most. It is a power
-// of two.
+// auditRows is how many records are inserted by one statement at most.
 const auditRows = 64
 
 // insertAudit inserts so many records.
 func insertAudit(rows int) string {
-	const row = "(?, ?, ?, ?)"
-	return "INSERT INTO audit (seq, recorded_at, body, hash) VALUES " + row + strings.Repeat(", "+row, rows-1)
+	return "INSERT INTO audit (seq, recorded_at, body, hash) VALUES " + repeated("(?, ?, ?, ?)", rows)
 }
 
 // AppendAudit implements [store.Audits]. Who was overtaken between the look at the last
 // record and the insert violates the key, looks again, and finds the conflict.
 func (s *Store) AppendAudit(ctx context.Context, records []store.AuditRecord) error {
-	// Statements insert as many records as a power of two, so that few are prepared.
 	var statements [][]any
-	for rest := records; len(rest) > 0; {
-		n := 1 << (bits.Len(uint(min(len(rest), auditRows))) - 1)
+	for part := range chunks(records, auditRows) {
 		var args []any
-		for _, r := range rest[:n] {
+		for _, r := range part {
 			args = append(args, r.Seq, r.At, notNil(r.Body), notNil(r.Hash))
 		}
-		statements, rest = append(statements, args), rest[n:]
+		statements = append(statements, args)
 	}
 	return s.write(ctx, len(statements), func(tx Tx) error {
 		last, err := tx.Query(s.q.LastAudit)

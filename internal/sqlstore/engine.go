@@ -55,9 +55,6 @@ type Tx interface {
 	// inserted, deleted, or found by an update, even if that gave them the values that
 	// they had. It is 0 for an insert that gives way to a row that is there.
 	Exec(query string, args ...any) (changed int64, err error)
-	// Insert runs an insert into a table that numbers its rows, in the column id. Where
-	// it gives way to a row that is there, inserted is false.
-	Insert(query string, args ...any) (id int64, inserted bool, err error)
 	// One returns the only row, or store.ErrNotFound.
 	One(query string, args ...any) (Row, error)
 	// Query returns all rows.

@@ -3,85 +3,14 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/store"
 )
 
-func pushPlace(p store.Push, field string) store.Place {
-	return store.Place{Component: p.Component, Authorizer: p.Authorizer, Field: field, Row: p.Key}
-}
-
-// accepted is what the writer reports about a push: its new id, or the row that is
-// stored already.
-type accepted struct {
-	id     int64
-	stored *Row
-}
-
-// AcceptPush implements [store.Pushes].
-func (s *Store) AcceptPush(ctx context.Context, in store.Intake) (store.Push, bool, error) {
-	p := in.Push
-	body, err := s.sealBytes(pushPlace(p, "push"), p.Body)
-	if err != nil {
-		return store.Push{}, false, err
-	}
-	change, err := s.change(in)
-	if err != nil {
-		return store.Push{}, false, err
-	}
-	steps := 1
-	if change != nil {
-		steps = 5
-	}
-	got, err := writeFor(ctx, s, steps, func(tx Tx) (accepted, error) {
-		id, inserted, err := tx.Insert(s.q.InsertPush, p.Key, p.Component, p.Authorizer, p.Kind, body, p.CreatedAt, p.ReceivedAt)
-		switch {
-		case err != nil:
-			return accepted{}, err
-		case !inserted:
-			r, err := tx.One(s.q.SelectPushByKey, p.Key)
-			return accepted{stored: &r}, err
-		case change != nil:
-			return accepted{id: id}, change(tx)
-		}
-		return accepted{id: id}, nil
-	})
-	if err != nil {
-		return store.Push{}, false, err
-	}
-	if got.stored != nil {
-		p, err := whole(s.push(*got.stored))
-		return p, true, err
-	}
-	p.ID, p.Reply = got.id, nil
-	p.CreatedAt, p.ReceivedAt = kept(p.CreatedAt), kept(p.ReceivedAt)
-	return p, false, nil
-}
-
-// change prepares what a push brings about; nil if nothing.
-func (s *Store) change(in store.Intake) (func(Tx) error, error) {
-	switch {
-	case in.Ticket != nil:
-		t := *in.Ticket
-		sealed, err := s.seal(ticketPlace(t), t.Value)
-		return func(tx Tx) error { return s.addTicket(tx, t, sealed) }, err
-	case in.Exchange != nil:
-		e := *in.Exchange
-		code, err := s.seal(codePlace(e), e.Code)
-		return func(tx Tx) error {
-			_, err := s.putExchange(tx, e, code)
-			return err
-		}, err
-	case !in.Revoke.IsZero():
-		a := tuoguan.Authorization{Component: in.Push.Component, Authorizer: in.Push.Authorizer}
-		return func(tx Tx) error {
-			_, _, err := s.revoke(tx, a, in.Revoke)
-			return err
-		}, nil
-	}
-	return nil, nil
-}
+// pushColumns are what push reads.
+const pushColumns = "id, seq, dedup_key, component, authorizer, kind, body, reply, created_at, received_at"
 
 // sealedPush is a push whose body and reply have not been opened yet.
 type sealedPush struct {
@@ -91,7 +20,7 @@ type sealedPush struct {
 
 func push(r *Row) sealedPush {
 	var p sealedPush
-	p.ID, p.Key = r.Int64(), r.Text()
+	p.ID, p.Seq, p.Key = r.Int64(), r.Int64(), r.Text()
 	p.Component, p.Authorizer = tuoguan.ComponentAppID(r.Text()), tuoguan.AuthorizerAppID(r.Text())
 	p.Kind = r.Text()
 	p.body, p.reply = r.Blob(), r.Blob()
@@ -133,3 +62,56 @@ func (s *Store) Push(ctx context.Context, id int64) (store.Push, error) {
 func (s *Store) Pushes(ctx context.Context, after int64, n int) ([]store.Push, error) {
 	return readAll(ctx, s, s.push, s.q.SelectPushes, after, limit(n))
 }
+
+// PushByKey implements [store.Events].
+func (s *Store) PushByKey(ctx context.Context, key string) (store.Push, error) {
+	return readOne(ctx, s, s.push, s.q.SelectPushByKey, key)
+}
+
+// Events implements [store.Events]. The selection is found first, and read afterwards,
+// for it may be sorted on the way.
+func (s *Store) Events(ctx context.Context, q store.EventQuery) ([]store.Push, error) {
+	var where conditions
+	where.add(q.Component != "", "component = ?", q.Component)
+	where.add(q.Authorizer != "", "authorizer = ?", q.Authorizer)
+	if beginning, ok := strings.CutSuffix(q.Kind, "*"); ok {
+		where.add(beginning != "", s.q.KindBegins, beginning)
+	} else {
+		where.add(q.Kind != "", "kind = ?", q.Kind)
+	}
+	where.add(!q.Since.IsZero(), "received_at >= ?", q.Since)
+	where.add(!q.Until.IsZero(), "received_at < ?", q.Until)
+	components := padded(q.Reach.Components)
+	where.add(len(components) > 0, oneOf("component", len(components)), components...)
+	if len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0 {
+		appIDs, texts := padded(q.Reach.Authorizers), padded(withCommas(q.Reach.Tags))
+		tagged := `EXISTS (SELECT 1 FROM authorizers a WHERE a.component = pushes.component AND a.authorizer = pushes.authorizer
+			AND ` + anyOf(s.q.TagsContain, len(texts)) + ")"
+		where.add(true, "authorizer <> '' AND ("+oneOf("authorizer", len(appIDs))+" OR "+tagged+")", append(appIDs, texts...)...)
+	}
+	where.add(true, "id > ?", q.After)
+	where.add(q.Before != 0, "id < ?", q.Before)
+	order := "ORDER BY id"
+	if q.Backwards {
+		order += " DESC"
+	}
+	where.args = append(where.args, limit(q.Limit))
+	return readAll(ctx, s, s.push, "SELECT "+pushColumns+" FROM (SELECT id AS event FROM pushes WHERE "+where.String()+" "+order+
+		" LIMIT ?) selected JOIN pushes ON id = event "+order, where.args...)
+}
+
+// conditions gather what is demanded of a row.
+type conditions struct {
+	all  []string
+	args []any
+}
+
+// add demands something if it is given.
+func (c *conditions) add(given bool, condition string, args ...any) {
+	if given {
+		c.all = append(c.all, condition)
+		c.args = append(c.args, args...)
+	}
+}
+
+func (c *conditions) String() string { return strings.Join(c.all, " AND ") }

@@ -119,11 +119,39 @@ type Queries struct {
 	SelectVisitByPreAuth string // (pre_auth_hash): the same columns; the newest, the smallest nonce_hash of several
 	CountVisits          string // (link, since): count of those with created_at >= since
 
-	InsertPush      string // (dedup_key, component, authorizer, kind, body, created_at, received_at); run by Insert; gives way
-	SelectPushByKey string // (dedup_key): id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at
+	// Key makes a text one that stands for all that the database takes for the same key;
+	// nil where no two are. Returning is set where inserts take a RETURNING clause.
+	// ForUpdate is appended to a SELECT to lock its rows, empty where there is one writer.
+	// KindBegins is a condition with a plain ?: kind begins with the text.
+	Key        func(string) string
+	Returning  bool
+	ForUpdate  string
+	KindBegins string
+
+	SelectPushByKey string // (dedup_key): id, seq, dedup_key, component, authorizer, kind, body, reply, created_at, received_at
 	SelectPush      string // (id): the same columns
 	SelectPushes    string // (after, limit): the same columns; those with id > after, by id
 	SaveReply       string // (reply, dedup_key): only where there is none
+
+	// AddSequences follows an insert of (component, authorizer, last_seq) into
+	// event_sequences: where there is a row the number is added to its own.
+	AddSequences string
+	// PutDeliveries follows an insert of (event, subscription, due_at, attempts, log,
+	// finished_at) into deliveries: where there is a row all but its log are replaced.
+	PutDeliveries string
+	// SaveDeliveries returns the statement for so many rows of (event, subscription,
+	// due_at, attempts, log, finished_at): each only where 0 < due_at < the greatest
+	// number, and attempts is not greater than given, unless due_at becomes 0.
+	SaveDeliveries func(rows int) string
+	// NextOutbox (subscription): the least one that is greater and to which something is
+	// not delivered, or some that are smaller than that one.
+	NextOutbox string
+
+	InsertSubscription  string // (id, name, spec, secrets, state, problem, created_at, updated_at), of version 1; gives way
+	UpdateSubscription  string // the same, then version: only this version, which goes up by one; created_at stays
+	SelectSubscription  string // (id): the columns of InsertSubscription, version
+	SelectSubscriptions string // (after, limit): the same columns; those with id > after, by id
+	DeleteSubscription  string // (id, version): only this version
 
 	SelectLease  string // (lease_key, shift): holder, epoch, until, the store's clock; one row always, with "", 0 and 0 where there is no lease
 	InsertLease  string // (lease_key, holder, until), of epoch 1; gives way
@@ -156,8 +184,6 @@ type Queries struct {
 	// What Collect removes is found first and deleted row by row, so that nothing is
 	// locked for long. Old… get (before, limit) and return the key; the deletions get
 	// that key, then before, and look again.
-	OldPushes             string // : id; received_at < before
-	DeletePush            string // (id, before)
 	OldRefreshTokens      string // : id; received_at < before, and the authorizer's grant_no is greater
 	DeleteOldRefreshToken string // (id, before)
 	OldExchanges          string // : component, code_hash; 0 < finished_at < before

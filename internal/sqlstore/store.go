@@ -22,6 +22,8 @@ type Store struct {
 	cipher store.Cipher
 	clock  *tuoguan.Clock
 
+	intakes *intakes
+
 	selectAuthorizer string // (component, authorizer): the columns of SelectAuthorizers
 }
 
@@ -38,6 +40,7 @@ func New(ctx context.Context, engine Engine, q Queries, keys store.Keys, clock *
 		engine: engine, q: q, clock: clock,
 		selectAuthorizer: q.SelectAuthorizers + " WHERE component = ? AND authorizer = ?",
 	}
+	s.intakes = &intakes{store: s}
 	cipher, err := keys(ctx, s)
 	if err != nil {
 		return nil, err
@@ -50,7 +53,10 @@ func New(ctx context.Context, engine Engine, q Queries, keys store.Keys, clock *
 func (s *Store) Probe(ctx context.Context) error { return s.engine.Probe(ctx) }
 
 // Close implements [store.Store].
-func (s *Store) Close() error { return s.engine.Close() }
+func (s *Store) Close() error {
+	s.intakes.close()
+	return s.engine.Close()
+}
 
 // shift is what to add to the database's clock to get the store's, in milliseconds:
 // the present, where the database has no clock.

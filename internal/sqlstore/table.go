@@ -138,7 +138,7 @@ func tables() []table {
 		},
 		{
 			name: "pushes", key: names("id"), binds: names("id component authorizer dedup_key"),
-			columns: columns("dedup_key component authorizer kind", "id created_at received_at", "body reply", ""),
+			columns: columns("dedup_key component authorizer kind", "id seq created_at received_at", "body reply", ""),
 			place: func(f fields, column string) store.Place {
 				field := "push"
 				if column == "reply" {
@@ -147,6 +147,19 @@ func tables() []table {
 				a := f.authorization()
 				return pushPlace(store.Push{Component: a.Component, Authorizer: a.Authorizer, Key: f.text("dedup_key")}, field)
 			},
+		},
+		{
+			name: "event_sequences", key: names("component authorizer"),
+			columns: columns("component authorizer", "last_seq", "", ""),
+		},
+		{
+			name: "subscriptions", key: names("id"), binds: names("id"),
+			columns: columns("id name spec state problem", "created_at updated_at version", "secrets", ""),
+			place:   func(f fields, _ string) store.Place { return subscriptionPlace(f.text("id")) },
+		},
+		{
+			name: "deliveries", key: names("event subscription"),
+			columns: columns("subscription", "event due_at attempts finished_at", "", "log"),
 		},
 		{
 			name: "api_keys", key: names("id"),

@@ -171,6 +171,9 @@ func (s *Store) SaveGrant(ctx context.Context, g store.Grant) (stored store.Auth
 			e.Authorizer, e.Grant, e.FinishedAt = g.Authorization.Authorizer, a.Grant, kept(g.ObtainedAt)
 			delete(s.pending, exchangeKey{g.Component, g.CodeHash})
 		}
+		if moved {
+			s.announce(g.Announce)
+		}
 		stored = a.copied()
 		return nil
 	})
@@ -299,6 +302,7 @@ func (s *Store) SaveTrouble(ctx context.Context, t store.Trouble) (changed bool,
 		if t.State == tuoguan.StateRevoked {
 			a.RevokedAt, a.RefreshAt = kept(t.At), time.Time{}
 		}
+		s.announce(t.Announce)
 		return true
 	})
 }

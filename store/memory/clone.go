@@ -42,6 +42,13 @@ func (s *Store) Clone() *Store {
 		c.pushKeys[p.Key] = &copied
 	}
 	c.lastPush = s.lastPush
+	maps.Copy(c.lastSeq, s.lastSeq)
+	maps.Copy(c.subscriptions, s.subscriptions)
+	for id, o := range s.outboxes {
+		for _, d := range o.all {
+			c.outbox(id).put(*d)
+		}
+	}
 	maps.Copy(c.leases, s.leases)
 	maps.Copy(c.apiKeys, s.apiKeys)
 	c.audit = slices.Clone(s.audit)

@@ -50,6 +50,10 @@ type Store struct {
 	pushes   []*store.Push // by ID
 	pushKeys map[string]*store.Push
 	lastPush int64
+	lastSeq  map[tuoguan.Authorization]int64
+
+	subscriptions map[string]store.Subscription
+	outboxes      map[string]*outbox // by subscription
 
 	leases map[string]store.Lease
 
@@ -83,6 +87,9 @@ func New(cfg Config) *Store {
 		links:           make(map[string]*store.Link),
 		visits:          make(map[string]store.Visit),
 		pushKeys:        make(map[string]*store.Push),
+		lastSeq:         make(map[tuoguan.Authorization]int64),
+		subscriptions:   make(map[string]store.Subscription),
+		outboxes:        make(map[string]*outbox),
 		leases:          make(map[string]store.Lease),
 		apiKeys:         make(map[string]store.APIKey),
 		values:          make(map[string]store.Value),
@@ -132,13 +139,7 @@ func (s *Store) Close() error {
 // Collect implements [store.Store].
 func (s *Store) Collect(ctx context.Context, before store.Retention) error {
 	return s.write(ctx, func() error {
-		s.pushes = slices.DeleteFunc(s.pushes, func(p *store.Push) bool {
-			old := isBefore(p.ReceivedAt, before.Pushes)
-			if old {
-				delete(s.pushKeys, p.Key)
-			}
-			return old
-		})
+		s.collectPushes(before)
 		for a, tokens := range s.history {
 			known := s.authorizers[a]
 			s.history[a] = slices.DeleteFunc(tokens, func(t store.RefreshToken) bool {

@@ -18,29 +18,42 @@ func copiedPush(p *store.Push) store.Push {
 // AcceptPush implements [store.Pushes].
 func (s *Store) AcceptPush(ctx context.Context, in store.Intake) (accepted store.Push, duplicate bool, err error) {
 	err = s.write(ctx, func() error {
-		if known, ok := s.pushKeys[in.Push.Key]; ok {
-			accepted, duplicate = copiedPush(known), true
-			return nil
-		}
-		p := copiedPush(&in.Push)
-		s.lastPush++
-		p.ID, p.Reply = s.lastPush, nil
-		p.CreatedAt, p.ReceivedAt = kept(p.CreatedAt), kept(p.ReceivedAt)
-		s.pushes = append(s.pushes, &p)
-		s.pushKeys[p.Key] = &p
-		accepted = copiedPush(&p)
-
-		switch {
-		case in.Ticket != nil:
-			s.addTicket(*in.Ticket)
-		case in.Exchange != nil:
-			s.putExchange(*in.Exchange)
-		case !in.Revoke.IsZero():
-			s.revoke(tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}, kept(in.Revoke))
-		}
+		accepted, duplicate = s.accept(in)
 		return nil
 	})
 	return accepted, duplicate, err
+}
+
+func (s *Store) accept(in store.Intake) (accepted store.Push, duplicate bool) {
+	if known, ok := s.pushKeys[in.Push.Key]; ok {
+		return copiedPush(known), true
+	}
+	p := copiedPush(&in.Push)
+	id := tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}
+	s.lastPush++
+	s.lastSeq[id]++
+	p.ID, p.Seq, p.Reply = s.lastPush, s.lastSeq[id], nil
+	p.CreatedAt, p.ReceivedAt = kept(p.CreatedAt), kept(p.ReceivedAt)
+	s.pushes = append(s.pushes, &p)
+	s.pushKeys[p.Key] = &p
+	s.route(p.ID, in.Routes)
+
+	switch {
+	case in.Ticket != nil:
+		s.addTicket(*in.Ticket)
+	case in.Exchange != nil:
+		s.putExchange(*in.Exchange)
+	case !in.Revoke.IsZero():
+		s.revoke(id, kept(in.Revoke))
+	}
+	return copiedPush(&p), false
+}
+
+// announce accepts what a change is to be told by, if anything.
+func (s *Store) announce(in *store.Intake) {
+	if in != nil {
+		s.accept(*in)
+	}
 }
 
 // SaveReply implements [store.Pushes].

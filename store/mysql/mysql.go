@@ -317,9 +317,12 @@ func dialect(server flavor) sqlpool.Dialect {
 		Probe: `INSERT INTO meta (name, value) VALUES ('probe', REPEAT('0', 16384))
 			ON DUPLICATE KEY UPDATE value = VALUES(value), version = version + 1`,
 		Classify: classify,
-		Text:     func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") },
+		Text:     text,
 	}
 }
+
+// text replaces what the database does not take: bytes that are not UTF-8.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // number returns the server's number of an error, 0 if it is none of the server's.
 func number(err error) uint16 {

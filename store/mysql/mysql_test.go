@@ -5,11 +5,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -61,7 +64,7 @@ func tables() []string {
 	return []string{
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
-		"api_keys", "audit", "kept_values",
+		"api_keys", "audit", "kept_values", "event_sequences", "subscriptions", "deliveries",
 	}
 }
 
@@ -97,9 +100,10 @@ func subject() pooltest.Subject {
 		Pending: func(ctx context.Context, url string) ([]string, error) {
 			return mysql.Pending(ctx, config(url))
 		},
-		Pool:   mysql.OpenPool,
-		Commit: "\x03COMMIT",
-		Exec:   exec,
+		Pool:      mysql.OpenPool,
+		Commit:    "\x03COMMIT",
+		DropIndex: "DROP INDEX pushes_authorizer ON pushes",
+		Exec:      exec,
 	}
 }
 
@@ -109,7 +113,7 @@ func TestNetwork(t *testing.T) {
 }
 
 // connect opens a database aside from any store.
-func connect(t *testing.T, address string) *sql.DB {
+func connect(t testing.TB, address string) *sql.DB {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -123,7 +127,7 @@ func connect(t *testing.T, address string) *sql.DB {
 	return db
 }
 
-func exec(t *testing.T, address, statement string) {
+func exec(t testing.TB, address, statement string) {
 	t.Helper()
 	if _, err := connect(t, address).ExecContext(t.Context(), statement); err != nil {
 		t.Error(err)
@@ -214,7 +218,7 @@ func TestMigrationCutShort(t *testing.T) {
 			exec(t, database, "DROP TABLE "+table)
 		}
 		exec(t, database, "UPDATE schema_migrations SET applied_at = 0")
-		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 2 {
+		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 3 {
 			t.Errorf("pending: %v, %v", pending, err)
 		}
 		if err := open(t, config(database)).Close(); err != nil {
@@ -225,25 +229,35 @@ func TestMigrationCutShort(t *testing.T) {
 		}
 	}
 
-	database := servicetest.MariaDB(t)
-	if err := mysql.Migrate(t.Context(), config(database)); err != nil {
-		t.Fatal(err)
-	}
-	for n := range pooltest.UndoCallers() {
-		for _, statement := range pooltest.UndoCallers()[:n+1] {
-			exec(t, database, statement)
+	for version, undo := range map[int][]string{2: pooltest.UndoCallers(), 3: subject().UndoDeliveries()} {
+		database := servicetest.MariaDB(t)
+		if err := mysql.Migrate(t.Context(), config(database)); err != nil {
+			t.Fatal(err)
 		}
-		exec(t, database, "UPDATE schema_migrations SET applied_at = 0 WHERE version = 2")
-		s := open(t, config(database))
-		_, err := s.Authorizers(t.Context(), store.AuthorizerQuery{Tag: "vip"})
-		_, errComponents := s.Components(t.Context())
-		_, errKeys := s.APIKeys(t.Context(), "", 1)
-		_, errAudit := s.Audit(t.Context(), 0, 1)
-		if _, err := s.Value(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("with %d statements to do: %v", n+1, err)
-		}
-		if err := errors.Join(err, errComponents, errKeys, errAudit, s.Close()); err != nil {
-			t.Errorf("with %d statements to do: %v", n+1, err)
+		for n := range undo {
+			statements := undo[: n+1 : n+1]
+			if version == 2 {
+				statements = append(statements, subject().UndoDeliveries()...)
+			}
+			for _, statement := range statements {
+				exec(t, database, statement)
+			}
+			exec(t, database, fmt.Sprintf("DELETE FROM schema_migrations WHERE version > %d", version))
+			exec(t, database, fmt.Sprintf("UPDATE schema_migrations SET applied_at = 0 WHERE version = %d", version))
+			s := open(t, config(database))
+			_, err := s.Authorizers(t.Context(), store.AuthorizerQuery{Tag: "vip"})
+			_, errComponents := s.Components(t.Context())
+			_, errKeys := s.APIKeys(t.Context(), "", 1)
+			_, errAudit := s.Audit(t.Context(), 0, 1)
+			_, errEvents := s.Events(t.Context(), store.EventQuery{})
+			_, errSubscriptions := s.Subscriptions(t.Context(), "", 1)
+			_, errDue := s.DueDeliveries(t.Context(), "sub_1", time.Now(), 1)
+			if _, err := s.Value(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("version %d with %d statements to do: %v", version, n+1, err)
+			}
+			if err := errors.Join(err, errComponents, errKeys, errAudit, errEvents, errSubscriptions, errDue, s.Close()); err != nil {
+				t.Errorf("version %d with %d statements to do: %v", version, n+1, err)
+			}
 		}
 	}
 
@@ -252,6 +266,52 @@ func TestMigrationCutShort(t *testing.T) {
 	for range 2 {
 		if _, err := mysql.Open(t.Context(), config(others)); err == nil || !strings.Contains(err.Error(), "0001_init.sql") {
 			t.Errorf("the table of somebody else was taken for ours: %v", err)
+		}
+	}
+}
+
+// TestPushNotTaken has the database refuse some of the pushes that come together. The
+// others are stored.
+func TestPushNotTaken(t *testing.T) {
+	t.Parallel()
+	s := open(t, config(servicetest.MariaDB(t, tables()...)))
+	defer s.Close()
+	const n = 64
+	var work sync.WaitGroup
+	for i := range n {
+		work.Go(func() {
+			p := store.Push{Key: fmt.Sprint("key ", i), Component: "wxc", Authorizer: "wxa"}
+			refused := i%16 == 0
+			if refused {
+				p.Key += strings.Repeat("x", 600)
+			}
+			_, _, err := s.AcceptPush(t.Context(), store.Intake{Push: p, Routes: []store.Route{{Subscription: "sub_1"}}})
+			if (err != nil) != refused || errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("push %d: %v", i, err)
+			}
+		})
+	}
+	work.Wait()
+	all, err := s.Pushes(t.Context(), 0, n)
+	if err != nil || len(all) != n-n/16 {
+		t.Errorf("%d are stored, %v", len(all), err)
+	}
+	for i, p := range all {
+		if p.Seq != int64(i+1) {
+			t.Errorf("%q has number %d, want %d", p.Key, p.Seq, i+1)
+		}
+	}
+}
+
+// TestKeysThatAreTheSame stores pushes whose keys the database takes for one.
+func TestKeysThatAreTheSame(t *testing.T) {
+	t.Parallel()
+	s := open(t, config(servicetest.MariaDB(t, tables()...)))
+	defer s.Close()
+	for i, key := range []string{"key", "key ", "key  "} {
+		p, duplicate, err := s.AcceptPush(t.Context(), store.Intake{Push: store.Push{Key: key, Component: "wxc", Authorizer: "wxa ", Body: []byte("body")}})
+		if err != nil || duplicate != (i > 0) || p.Seq != 1 || string(p.Body) != "body" {
+			t.Errorf("%q: %+v, duplicate %v, %v", key, p, duplicate, err)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package mysql
 
-import "github.com/tuoguan/tuoguan/internal/sqlstore"
+import (
+	"strings"
+
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
+)
 
 // now is the database's clock in milliseconds, as it was when the statement began.
 // That is never later than the present, so no lease is taken for over before it is.
@@ -39,9 +43,10 @@ func queries(f flavor) sqlstore.Queries {
 		exchange = exchanges + ` WHERE component = ?1 AND code_hash = ?2`
 		links    = `SELECT id, component, auth_type, biz_appid, permission_sets, reference,
 			return_url, created_at, expires_at, used_at, used_by FROM links`
-		visits  = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
-		pushes  = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
-		apiKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
+		visits        = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
+		pushes        = `SELECT id, seq, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		subscriptions = `SELECT id, name, spec, secrets, state, problem, created_at, updated_at, version FROM subscriptions`
+		apiKeys       = `SELECT id, name, hash, previous_hash, previous_until, scope,
 			created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
 		audit = `SELECT seq, recorded_at, body, hash FROM audit`
 		value = `SELECT value_key, data, expires_at, version FROM kept_values
@@ -192,12 +197,29 @@ func queries(f flavor) sqlstore.Queries {
 		SelectVisitByPreAuth: visits + ` WHERE pre_auth_hash = ?1 ORDER BY created_at DESC, nonce_hash LIMIT 1`,
 		CountVisits:          `SELECT count(*) FROM visits WHERE link = ?1 AND created_at >= ?2`,
 
-		InsertPush: `INSERT INTO pushes (dedup_key, component, authorizer, kind, body, created_at, received_at)
-			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM pushes WHERE dedup_key = ?1)`,
+		Key:             key,
+		ForUpdate:       ` FOR UPDATE`,
+		KindBegins:      `LOCATE(?, kind) = 1`,
 		SelectPushByKey: pushes + ` WHERE dedup_key = ?1`,
 		SelectPush:      pushes + ` WHERE id = ?1`,
 		SelectPushes:    pushes + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
 		SaveReply:       `UPDATE pushes SET reply = ?1 WHERE dedup_key = ?2 AND reply IS NULL`,
+
+		AddSequences: ` ON DUPLICATE KEY UPDATE last_seq = last_seq + VALUES(last_seq)`,
+		PutDeliveries: ` ON DUPLICATE KEY UPDATE due_at = VALUES(due_at), attempts = VALUES(attempts),
+				finished_at = VALUES(finished_at)`,
+		SaveDeliveries: saveDeliveries,
+		// The index holds what is delivered too, so that is not passed over one by one.
+		NextOutbox: `SELECT subscription FROM deliveries WHERE subscription > ?1 ORDER BY subscription LIMIT 1`,
+
+		InsertSubscription: `INSERT INTO subscriptions (id, name, spec, secrets, state, problem, created_at, updated_at, version)
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)`,
+		UpdateSubscription: `UPDATE subscriptions SET name = ?2, spec = ?3, secrets = ?4, state = ?5, problem = ?6,
+				updated_at = ?8, version = version + 1
+			WHERE id = ?1 AND version = ?9`,
+		SelectSubscription:  subscriptions + ` WHERE id = ?1`,
+		SelectSubscriptions: subscriptions + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		DeleteSubscription:  `DELETE FROM subscriptions WHERE id = ?1 AND version = ?2`,
 
 		SelectLease: `SELECT COALESCE(l.holder, ''), COALESCE(l.epoch, 0), COALESCE(l.until, 0), n
 			FROM (SELECT ` + now + ` + ?2 AS n) present LEFT JOIN leases l ON l.lease_key = ?1`,
@@ -237,8 +259,6 @@ func queries(f flavor) sqlstore.Queries {
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,
 		PendingExchanges:      exchanges + ` WHERE state = 'pending' AND authorizer <> '' ORDER BY created_at, code_hash`,
 
-		OldPushes:  `SELECT id FROM pushes WHERE received_at < ?1 ORDER BY received_at LIMIT ?2`,
-		DeletePush: `DELETE FROM pushes WHERE id = ?1 AND received_at < ?2`,
 		// By way of those who authorized more than once, who are few.
 		OldRefreshTokens: `SELECT r.id FROM authorizers a
 			JOIN refresh_tokens r ON r.component = a.component AND r.authorizer = a.authorizer AND r.grant_no < a.grant_no
@@ -260,4 +280,17 @@ func queries(f flavor) sqlstore.Queries {
 		OldValues:   `SELECT value_key FROM kept_values WHERE expires_at < ?1 LIMIT ?2`,
 		DeleteValue: `DELETE FROM kept_values WHERE value_key = ?1 AND expires_at < ?2`,
 	}
+}
+
+// key cuts off what does not count in a comparison.
+func key(s string) string { return strings.TrimRight(text(s), " ") }
+
+// saveDeliveries returns the statement for a number of rows.
+func saveDeliveries(rows int) string {
+	return `UPDATE deliveries d JOIN (
+			SELECT ? AS event, ? AS subscription, ? AS due_at, ? AS attempts, ? AS log, ? AS finished_at` +
+		strings.Repeat(` UNION ALL SELECT ?, ?, ?, ?, ?, ?`, rows-1) + `) saved
+			ON d.event = saved.event AND d.subscription = saved.subscription
+		SET d.due_at = saved.due_at, d.attempts = saved.attempts, d.log = saved.log, d.finished_at = saved.finished_at
+		WHERE d.due_at > 0 AND d.due_at < 9223372036854775807 AND (d.attempts <= saved.attempts OR saved.due_at = 0)`
 }

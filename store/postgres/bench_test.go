@@ -11,6 +11,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/services/servicetest"
 	"github.com/tuoguan/tuoguan/store"
+	"github.com/tuoguan/tuoguan/store/storetest"
 )
 
 // BenchmarkRefresh measures what refreshes cost the store: claims of 64, and a save
@@ -79,4 +80,20 @@ func BenchmarkRefresh(b *testing.B) {
 // token is as long as WeChat's are.
 func token(kind string, i, turn int) tuoguan.Secret {
 	return tuoguan.NewSecret(fmt.Sprintf("%s-%d-%d-%0120d", kind, i, turn, i))
+}
+
+func BenchmarkDeliveries(b *testing.B) {
+	storetest.Bench(b, func(b *testing.B, pushes int) store.Store {
+		url := servicetest.Postgres(b)
+		s := open(b, config(url))
+		b.Cleanup(func() { _ = s.Close() })
+		if pushes > 0 {
+			exec(b, url, fmt.Sprintf(`INSERT INTO pushes (seq, dedup_key, component, authorizer, kind, created_at, received_at)
+				SELECT i, 'old/' || i, 'wxc', 'wxold' || (i %% 10000), 'text', %d, %[1]d FROM generate_series(1, %d) i`,
+				time.Now().UnixMilli(), pushes))
+			exec(b, url, `INSERT INTO deliveries (event, subscription, due_at, attempts, log, finished_at)
+				SELECT id, s, received_at, 0, '', 0 FROM pushes, unnest(ARRAY['sub_1', 'sub_2', 'sub_3']) s`)
+		}
+		return s
+	})
 }

@@ -201,8 +201,9 @@ func pooled(conn *pgx.ConnConfig) bool {
 }
 
 // settings are in force during every transaction. Every query that comes often has an
-// index to go by. Without statistics yet, as after a restore, the planner would rather
-// read whole tables for some.
+// index to go by, most of them in its order. Without statistics yet, as after a restore
+// or when very much waits of a sudden, the planner would rather read whole tables for
+// some, or all that an index has on offer, to sort it.
 func settings() [][2]string {
 	deadline := strconv.FormatInt(sqlpool.Deadline.Milliseconds(), 10)
 	return [][2]string{
@@ -210,6 +211,7 @@ func settings() [][2]string {
 		{"statement_timeout", deadline},
 		{"idle_in_transaction_session_timeout", deadline},
 		{"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"},
 		// What is read in vain counts as very dear then, and the dear is compiled first,
 		// which takes a hundred times as long as any of ours.
 		{"jit", "off"},
@@ -240,7 +242,6 @@ func dialect(conn *pgx.ConnConfig) sqlpool.Dialect {
 	}
 	return sqlpool.Dialect{
 		Numbered:      true,
-		Returning:     true,
 		Alone:         !pooled(conn),
 		Begin:         "BEGIN ISOLATION LEVEL READ COMMITTED" + local,
 		BeginSnapshot: []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + unbounded},

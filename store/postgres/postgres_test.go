@@ -60,7 +60,7 @@ func tables() []string {
 	return []string{
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
-		"api_keys", "audit", "kept_values",
+		"api_keys", "audit", "kept_values", "event_sequences", "subscriptions", "deliveries",
 	}
 }
 
@@ -96,9 +96,10 @@ func subject() pooltest.Subject {
 		Pending: func(ctx context.Context, url string) ([]string, error) {
 			return postgres.Pending(ctx, config(url))
 		},
-		Pool:   postgres.OpenPool,
-		Commit: "COMMIT\x00",
-		Exec:   exec,
+		Pool:      postgres.OpenPool,
+		Commit:    "COMMIT\x00",
+		DropIndex: "DROP INDEX pushes_authorizer",
+		Exec:      exec,
 	}
 }
 
@@ -108,7 +109,7 @@ func TestNetwork(t *testing.T) {
 }
 
 // exec runs a statement aside from any store.
-func exec(t *testing.T, url, statement string) {
+func exec(t testing.TB, url, statement string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -245,5 +246,18 @@ func TestBinding(t *testing.T) {
 	}
 	if other := binding(servicetest.Postgres(t)); other == first {
 		t.Errorf("another database has %s too", other)
+	}
+}
+
+// TestKeysThatAreTheSame stores pushes whose keys the database would not take.
+func TestKeysThatAreTheSame(t *testing.T) {
+	t.Parallel()
+	s := open(t, config(servicetest.Postgres(t, tables()...)))
+	defer s.Close()
+	for i, key := range []string{"key \x00", "key \x00", "key \xff"} {
+		p, duplicate, err := s.AcceptPush(t.Context(), store.Intake{Push: store.Push{Key: key, Component: "wxc", Authorizer: "wx\x00", Body: []byte("body")}})
+		if err != nil || duplicate != (i > 0) || p.Seq != 1 || string(p.Body) != "body" {
+			t.Errorf("%q: %+v, duplicate %v, %v", key, p, duplicate, err)
+		}
 	}
 }

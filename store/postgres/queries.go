@@ -1,6 +1,10 @@
 package postgres
 
-import "github.com/tuoguan/tuoguan/internal/sqlstore"
+import (
+	"strings"
+
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
+)
 
 // now is the database's clock in milliseconds, as it was when the statement came. That
 // is never later than the present, so no lease is taken for over before it is.
@@ -27,9 +31,10 @@ func queries() sqlstore.Queries {
 		exchange = exchanges + ` WHERE component = ?1 AND code_hash = ?2`
 		links    = `SELECT id, component, auth_type, biz_appid, permission_sets, reference,
 			return_url, created_at, expires_at, used_at, used_by FROM links`
-		visits  = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
-		pushes  = `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
-		apiKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
+		visits        = `SELECT nonce_hash, pre_auth_hash, link, component, created_at FROM visits`
+		pushes        = `SELECT id, seq, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+		subscriptions = `SELECT id, name, spec, secrets, state, problem, created_at, updated_at, version FROM subscriptions`
+		apiKeys       = `SELECT id, name, hash, previous_hash, previous_until, scope,
 			created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
 		audit = `SELECT seq, recorded_at, body, hash FROM audit`
 		value = `SELECT value_key, data, expires_at, version FROM kept_values
@@ -207,12 +212,29 @@ func queries() sqlstore.Queries {
 		SelectVisitByPreAuth: visits + ` WHERE pre_auth_hash = ?1 ORDER BY created_at DESC, nonce_hash LIMIT 1`,
 		CountVisits:          `SELECT count(*) FROM visits WHERE link = ?1 AND created_at >= ?2`,
 
-		InsertPush: `INSERT INTO pushes (dedup_key, component, authorizer, kind, body, created_at, received_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING id`,
+		Key:             text,
+		Returning:       true,
+		ForUpdate:       ` FOR UPDATE`,
+		KindBegins:      `strpos(kind, ?) = 1`,
 		SelectPushByKey: pushes + ` WHERE dedup_key = ?1`,
 		SelectPush:      pushes + ` WHERE id = ?1`,
 		SelectPushes:    pushes + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
 		SaveReply:       `UPDATE pushes SET reply = ?1 WHERE dedup_key = ?2 AND reply IS NULL`,
+
+		AddSequences: ` ON CONFLICT (component, authorizer) DO UPDATE SET last_seq = event_sequences.last_seq + excluded.last_seq`,
+		PutDeliveries: ` ON CONFLICT (event, subscription) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts,
+				finished_at = excluded.finished_at`,
+		SaveDeliveries: saveDeliveries,
+		NextOutbox:     `SELECT subscription FROM deliveries WHERE subscription > ?1 AND due_at > 0 ORDER BY subscription LIMIT 1`,
+
+		InsertSubscription: `INSERT INTO subscriptions (id, name, spec, secrets, state, problem, created_at, updated_at, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT DO NOTHING`,
+		UpdateSubscription: `UPDATE subscriptions SET name = ?2, spec = ?3, secrets = ?4, state = ?5, problem = ?6,
+				updated_at = ?8, version = version + 1
+			WHERE id = ?1 AND version = ?9`,
+		SelectSubscription:  subscriptions + ` WHERE id = ?1`,
+		SelectSubscriptions: subscriptions + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		DeleteSubscription:  `DELETE FROM subscriptions WHERE id = ?1 AND version = ?2`,
 
 		SelectLease: `SELECT COALESCE(l.holder, ''), COALESCE(l.epoch, 0), COALESCE(l.until, 0), n
 			FROM (SELECT ` + now + ` + ?2::bigint AS n) present LEFT JOIN leases l ON l.lease_key = ?1`,
@@ -251,8 +273,6 @@ func queries() sqlstore.Queries {
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,
 		PendingExchanges:      exchanges + ` WHERE state = 'pending' AND authorizer <> '' ORDER BY created_at, code_hash`,
 
-		OldPushes:  `SELECT id FROM pushes WHERE received_at < ?1 ORDER BY received_at LIMIT ?2`,
-		DeletePush: `DELETE FROM pushes WHERE id = ?1 AND received_at < ?2`,
 		// By way of those who authorized more than once, who are few.
 		OldRefreshTokens: `SELECT r.id FROM authorizers a
 			JOIN refresh_tokens r ON r.component = a.component AND r.authorizer = a.authorizer AND r.grant_no < a.grant_no
@@ -284,4 +304,13 @@ func numbered(tables ...string) (statements []string) {
 			"SELECT setval(pg_get_serial_sequence('"+t+"', 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM "+t+"), false)")
 	}
 	return statements
+}
+
+// saveDeliveries returns the statement for a number of rows.
+func saveDeliveries(rows int) string {
+	return `UPDATE deliveries d SET due_at = saved.due_at, attempts = saved.attempts, log = saved.log, finished_at = saved.finished_at
+		FROM (VALUES (?::bigint, ?::text, ?::bigint, ?::bigint, ?::bytea, ?::bigint)` + strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, rows-1) + `)
+			AS saved (event, subscription, due_at, attempts, log, finished_at)
+		WHERE d.event = saved.event AND d.subscription = saved.subscription
+			AND d.due_at > 0 AND d.due_at < 9223372036854775807 AND (d.attempts <= saved.attempts OR saved.due_at = 0)`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/store/sqlite"
+	"github.com/tuoguan/tuoguan/store/storetest"
 )
 
 // benchOpen opens a store in the directory named by BENCH_DIR, for the disk is what
@@ -67,6 +68,28 @@ func BenchmarkAcceptPush(b *testing.B) {
 			})
 		})
 	}
+}
+
+func BenchmarkDeliveries(b *testing.B) {
+	storetest.Bench(b, func(b *testing.B, pushes int) store.Store {
+		dir, err := os.MkdirTemp(os.Getenv("BENCH_DIR"), "tuoguan")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = os.RemoveAll(dir) })
+		path := dir + "/bench.db"
+		if err := open(b, path).Close(); err != nil {
+			b.Fatal(err)
+		}
+		if pushes > 0 {
+			execSQL(b, path, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+				INSERT INTO pushes (seq, dedup_key, component, authorizer, kind, body, created_at, received_at)
+				SELECT i, 'old/' || i, 'wxc', 'wxold' || (i % 10000), 'text', randomblob(430), ?2, ?2 FROM n`, pushes, time.Now().UnixMilli())
+			execSQL(b, path, `INSERT INTO deliveries (event, subscription, due_at, attempts, log, finished_at)
+				SELECT id, s.column1, received_at, 0, '', 0 FROM pushes, (VALUES ('sub_1'), ('sub_2'), ('sub_3')) s`)
+		}
+		return open(b, path)
+	})
 }
 
 // BenchmarkRefresh is what a refresh costs the store: claim, save, release.

@@ -75,38 +75,19 @@ func (c *conn) pragma(name string, value int) error {
 	return errors.Join(err, s.Close())
 }
 
-// exec runs a statement that returns no rows.
-func (c *conn) exec(query string, args []any) (driver.Result, error) {
+// Exec implements [sqlstore.Tx].
+func (c *conn) Exec(query string, args ...any) (changed int64, err error) {
 	s, err := c.prepare(query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	// No caller's context: statements are short, and one that is cut short in the
 	// middle of a batch would take its neighbours along.
-	return s.ExecContext(context.Background(), c.bind(args))
-}
-
-// Exec implements [sqlstore.Tx].
-func (c *conn) Exec(query string, args ...any) (changed int64, err error) {
-	result, err := c.exec(query, args)
+	result, err := s.ExecContext(context.Background(), c.bind(args))
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// Insert implements [sqlstore.Tx].
-func (c *conn) Insert(query string, args ...any) (id int64, inserted bool, err error) {
-	result, err := c.exec(query, args)
-	if err != nil {
-		return 0, false, err
-	}
-	n, err := result.RowsAffected()
-	if err != nil || n == 0 {
-		return 0, false, err
-	}
-	id, err = result.LastInsertId()
-	return id, true, err
 }
 
 // Query implements [sqlstore.Tx].

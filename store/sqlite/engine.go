@@ -49,6 +49,7 @@ func (e *engine) start(ctx context.Context, log *slog.Logger) error {
 		"busy_timeout("+strconv.Itoa(busyMillis)+")",
 		"journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(0)",
 		"journal_size_limit(67108864)",
+		"temp_store(memory)", // what undoes an operation alone is never as much as the log
 		"cache_size(-"+strconv.Itoa(writerCacheKiB)+")"))
 	if err != nil {
 		return err

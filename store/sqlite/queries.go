@@ -1,12 +1,16 @@
 package sqlite
 
-import "github.com/tuoguan/tuoguan/internal/sqlstore"
+import (
+	"strings"
+
+	"github.com/tuoguan/tuoguan/internal/sqlstore"
+)
 
 // Statements of the engine itself.
 const (
-	// As much as a token set takes with everything around it, so that a disk with
-	// room for less does not pass for one that is well.
-	putProbe = `INSERT INTO meta (name, value) VALUES ('probe', zeroblob(16384))
+	// As much as a token set takes with everything around it, or a push with its
+	// deliveries, so that a disk with room for less does not pass for one that is well.
+	putProbe = `INSERT INTO meta (name, value) VALUES ('probe', zeroblob(65536))
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 	// Only one process at a time has the database open, so leases of earlier ones are over.
 	endLeases = `UPDATE leases SET holder = '', until = 0 WHERE until > 0`
@@ -18,12 +22,25 @@ const (
 	selectExchange = `SELECT component, code_hash, code, authorizer, pre_auth_hash, visit, authorized_at,
 		expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at
 		FROM exchanges WHERE component = ? AND code_hash = ?`
+	selectPushes        = `SELECT id, seq, dedup_key, component, authorizer, kind, body, reply, created_at, received_at FROM pushes`
+	selectSubscriptions = `SELECT id, name, spec, secrets, state, problem, created_at, updated_at, version FROM subscriptions`
+
 	selectAPIKeys = `SELECT id, name, hash, previous_hash, previous_until, scope,
 		created_at, updated_at, expires_at, revoked_at, last_used_at, version FROM api_keys`
 	selectAudit = `SELECT seq, recorded_at, body, hash FROM audit`
 	selectValue = `SELECT value_key, data, expires_at, version FROM kept_values
 		WHERE value_key = ?1 AND expires_at > ?2`
 )
+
+// saveDeliveries returns the statement for a number of rows.
+func saveDeliveries(rows int) string {
+	return `WITH saved (event, subscription, due_at, attempts, log, finished_at) AS (VALUES (?, ?, ?, ?, ?, ?)` +
+		strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, rows-1) + `)
+		UPDATE deliveries SET due_at = saved.due_at, attempts = saved.attempts, log = saved.log, finished_at = saved.finished_at
+		FROM saved WHERE deliveries.event = saved.event AND deliveries.subscription = saved.subscription
+			AND deliveries.due_at > 0 AND deliveries.due_at < 9223372036854775807
+			AND (deliveries.attempts <= saved.attempts OR saved.due_at = 0)`
+}
 
 // queries are the statements in SQLite's words. Nothing runs beside a transaction
 // that writes, so nothing needs a lock; and the shift is the present.
@@ -184,15 +201,27 @@ func queries() sqlstore.Queries {
 		FROM visits WHERE pre_auth_hash = ? ORDER BY created_at DESC, nonce_hash LIMIT 1`,
 		CountVisits: `SELECT count(*) FROM visits WHERE link = ? AND created_at >= ?`,
 
-		InsertPush: `INSERT INTO pushes (dedup_key, component, authorizer, kind, body, created_at, received_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		SelectPushByKey: `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at
-		FROM pushes WHERE dedup_key = ?`,
-		SelectPush: `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at
-		FROM pushes WHERE id = ?`,
-		SelectPushes: `SELECT id, dedup_key, component, authorizer, kind, body, reply, created_at, received_at
-		FROM pushes WHERE id > ? ORDER BY id LIMIT ?`,
-		SaveReply: `UPDATE pushes SET reply = ? WHERE dedup_key = ? AND reply IS NULL`,
+		Returning:       true,
+		KindBegins:      `instr(kind, ?) = 1`,
+		SelectPushByKey: selectPushes + ` WHERE dedup_key = ?`,
+		SelectPush:      selectPushes + ` WHERE id = ?`,
+		SelectPushes:    selectPushes + ` WHERE id > ? ORDER BY id LIMIT ?`,
+		SaveReply:       `UPDATE pushes SET reply = ? WHERE dedup_key = ? AND reply IS NULL`,
+
+		AddSequences: ` ON CONFLICT DO UPDATE SET last_seq = last_seq + excluded.last_seq`,
+		PutDeliveries: ` ON CONFLICT DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts,
+			finished_at = excluded.finished_at`,
+		SaveDeliveries: saveDeliveries,
+		NextOutbox:     `SELECT subscription FROM deliveries WHERE subscription > ? AND due_at > 0 ORDER BY subscription LIMIT 1`,
+
+		InsertSubscription: `INSERT INTO subscriptions (id, name, spec, secrets, state, problem, created_at, updated_at, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT DO NOTHING`,
+		UpdateSubscription: `UPDATE subscriptions SET name = ?2, spec = ?3, secrets = ?4, state = ?5, problem = ?6,
+				updated_at = ?8, version = version + 1
+			WHERE id = ?1 AND version = ?9`,
+		SelectSubscription:  selectSubscriptions + ` WHERE id = ?1`,
+		SelectSubscriptions: selectSubscriptions + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
+		DeleteSubscription:  `DELETE FROM subscriptions WHERE id = ?1 AND version = ?2`,
 
 		SelectLease: `SELECT COALESCE(l.holder, ''), COALESCE(l.epoch, 0), COALESCE(l.until, 0), ?2
 		FROM (SELECT 1) LEFT JOIN leases l ON l.lease_key = ?1`,
@@ -233,8 +262,6 @@ func queries() sqlstore.Queries {
 		expires_at, revoked_at, state, grant_no, attempts, due_at, problem, created_at, finished_at
 		FROM exchanges WHERE state = 'pending' AND authorizer <> '' ORDER BY created_at, code_hash`,
 
-		OldPushes:  `SELECT id FROM pushes WHERE received_at < ? ORDER BY received_at LIMIT ?`,
-		DeletePush: `DELETE FROM pushes WHERE id = ?1 AND received_at < ?2`,
 		OldRefreshTokens: `SELECT id FROM refresh_tokens r WHERE received_at < ?1 AND grant_no < (
 			SELECT grant_no FROM authorizers a WHERE a.component = r.component AND a.authorizer = r.authorizer)
 		ORDER BY received_at LIMIT ?2`,

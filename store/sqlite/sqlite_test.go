@@ -147,6 +147,8 @@ func plant(t testing.TB, s *sqlite.Store) (canaries []string) {
 	pushed := store.Exchange{Component: "wxc", CodeHash: "h2", Code: secret("pushed code"), State: store.ExchangePending}
 	_, _, err = s.AcceptPush(ctx, store.Intake{Push: store.Push{Key: "k2", Component: "wxc"}, Exchange: &pushed})
 	ok(err)
+	_, err = s.PutSubscription(ctx, store.Subscription{ID: "sub_1", Secrets: []byte(secret("subscription secret").Reveal())})
+	ok(err)
 	ok(s.SaveReply(ctx, "k1", []byte(secret("reply").Reveal())))
 	return canaries
 }

@@ -199,6 +199,16 @@ func (e *archiveEnv) fill() {
 		}
 		e.ok(e.PutValue(e.ctx, v))
 	}
+	must[store.Subscription](e.env)(e.PutSubscription(e.ctx, store.Subscription{ID: "a", Secrets: []byte("secrets of a")}))
+	must[store.Subscription](e.env)(e.PutSubscription(e.ctx, store.Subscription{ID: "b", Spec: "{}", Secrets: []byte("secrets of b")}))
+	routed := e.accept(store.Intake{Push: push(10), Routes: []store.Route{route("a", at(0)), route("b", at(time.Hour))}})
+	first := must[[]store.Push](e.env)(e.Pushes(e.ctx, 0, 1))[0].ID
+	e.equal(must[int](e.env)(e.PutDeliveries(e.ctx, "a", []int64{routed.ID - 1}, at(time.Minute))), 1)
+	e.equal(must[int](e.env)(e.PutDeliveries(e.ctx, "b", []int64{first}, at(0))), 1)
+	e.ok(e.SaveDeliveries(e.ctx, []store.Delivery{
+		{Subscription: "a", Event: routed, State: store.DeliveryDelivered, Attempts: 2, Log: []byte("log\x00"), FinishedAt: at(time.Second)},
+		{Subscription: "a", Event: store.Push{ID: routed.ID - 1}, State: store.DeliveryDead, Attempts: 3, FinishedAt: at(time.Second)},
+	}))
 	e.acquire("held", "me", time.Hour)
 	e.acquire("held twice", "me", time.Hour)
 	e.acquire("held twice", "me", time.Hour)
@@ -280,6 +290,12 @@ func (e *archiveEnv) readings() map[string]any {
 	note("visit", visit, err)
 	pushes, err := e.Pushes(e.ctx, 0, 0)
 	note("pushes", pushes, err)
+	subscriptions, err := e.Subscriptions(e.ctx, "", 0)
+	note("subscriptions", subscriptions, err)
+	deliveries, err := e.Deliveries(e.ctx, store.DeliveryQuery{})
+	note("deliveries", deliveries, err)
+	due, err := e.DueDeliveries(e.ctx, "b", at(time.Hour), 0)
+	note("due", due, err)
 	keys, err := e.APIKeys(e.ctx, "", 0)
 	note("API keys", keys, err)
 	note("audit", e.audit(), nil)
@@ -307,7 +323,8 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 	}
 	e.equal(seen, map[string]int{
 		"meta": 1, "components": 2, "tickets": 3, "component_tokens": 1, "authorizers": 5,
-		"authorizer_permission_sets": 3 + 2*3 + 3, "refresh_tokens": 9, "exchanges": 2, "links": 1, "visits": 1, "pushes": 4, "leases": 2,
+		"authorizer_permission_sets": 3 + 2*3 + 3, "refresh_tokens": 9, "exchanges": 2, "links": 1, "visits": 1, "pushes": 5, "leases": 2,
+		"event_sequences": 1, "subscriptions": 2, "deliveries": 4,
 		"api_keys": 2, "audit": 3, "kept_values": 3,
 	})
 
@@ -325,6 +342,8 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 	last := must[[]store.Push](e.env)(e.Pushes(e.ctx, 0, 0))
 	if p := other.accept(store.Intake{Push: push(100)}); p.ID <= last[len(last)-1].ID {
 		e.t.Errorf("push %d after %d", p.ID, last[len(last)-1].ID)
+	} else if p.Seq != 6 {
+		e.t.Errorf("push has number %d after 5", p.Seq)
 	}
 	id := tuoguan.Authorization{Component: wxc, Authorizer: "wxa0"}
 	must[bool](e.env)(other.AppendRefreshToken(e.ctx, store.RefreshToken{Authorization: id, Grant: 1, Value: secret("newer")}))
@@ -536,7 +555,7 @@ func testSwappedValues(e *archiveEnv) {
 	all := e.dump()
 	for _, tt := range []struct{ table, column string }{
 		{"authorizers", "access_token"}, {"refresh_tokens", "value"}, {"pushes", "body"}, {"tickets", "value"},
-		{"kept_values", "data"},
+		{"kept_values", "data"}, {"subscriptions", "secrets"},
 	} {
 		swapped := slices.Clone(all)
 		var at []int
@@ -554,6 +573,13 @@ func testSwappedValues(e *archiveEnv) {
 
 		authorizers, errAuthorizers := target.Authorizers(e.ctx, store.AuthorizerQuery{})
 		pushes, errPushes := target.Pushes(e.ctx, 0, 0)
+		subscriptions, errSubscriptions := target.Subscriptions(e.ctx, "", 0)
+		// What is due is told of even where the event does not open.
+		due, errDue := target.DueDeliveries(e.ctx, "b", epoch.Add(time.Hour), 0)
+		hit := tt.table == "pushes"
+		if len(due) != 2 || errors.Is(errDue, store.ErrQuarantined) != hit || !hit && errDue != nil || (due[0].Event.Body == nil) != hit || due[0].Event.Key == "" {
+			e.t.Errorf("%s.%s swapped: %d are due, %v", tt.table, tt.column, len(due), errDue)
+		}
 		tickets, errTickets := target.Tickets(e.ctx, wxc)
 		tokens := 0
 		var errTokens error
@@ -578,8 +604,9 @@ func testSwappedValues(e *archiveEnv) {
 			got, whole int
 			err        error
 		}{
-			{"authorizers", len(authorizers), 5, errAuthorizers}, {"pushes", len(pushes), 4, errPushes},
+			{"authorizers", len(authorizers), 5, errAuthorizers}, {"pushes", len(pushes), 5, errPushes},
 			{"tickets", len(tickets), 3, errTickets}, {"refresh_tokens", tokens, 9, errTokens}, {"kept_values", values, 3, errValues},
+			{"subscriptions", len(subscriptions), 2, errSubscriptions},
 		} {
 			hit := list.table == tt.table
 			if hit {

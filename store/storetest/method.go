@@ -83,6 +83,35 @@ func methods() map[string]method {
 		"Push":      {call: func(ctx context.Context, s store.Store) error { _, err := s.Push(ctx, 1); return err }, absent: true},
 		"Pushes":    {call: func(ctx context.Context, s store.Store) error { _, err := s.Pushes(ctx, 0, 1); return err }},
 
+		"PushByKey": {call: func(ctx context.Context, s store.Store) error { _, err := s.PushByKey(ctx, "x"); return err }, absent: true},
+		"Events": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.Events(ctx, store.EventQuery{})
+			return err
+		}},
+		"PutSubscription": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.PutSubscription(ctx, store.Subscription{ID: "sub_1"})
+			return err
+		}},
+		"Subscription":  {call: func(ctx context.Context, s store.Store) error { _, err := s.Subscription(ctx, "x"); return err }, absent: true},
+		"Subscriptions": {call: func(ctx context.Context, s store.Store) error { _, err := s.Subscriptions(ctx, "", 1); return err }},
+		"DueDeliveries": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.DueDeliveries(ctx, "x", at(0), 1)
+			return err
+		}},
+		"HeldBack": {call: func(ctx context.Context, s store.Store) error { _, err := s.HeldBack(ctx, "x", at(0)); return err }},
+		"SaveDeliveries": {call: func(ctx context.Context, s store.Store) error {
+			return s.SaveDeliveries(ctx, []store.Delivery{{Subscription: "x", State: store.DeliveryDelivered}})
+		}},
+		"PutDeliveries": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.PutDeliveries(ctx, "x", []int64{1 << 40}, at(0))
+			return err
+		}},
+		"Deliveries": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.Deliveries(ctx, store.DeliveryQuery{Subscription: "x"})
+			return err
+		}},
+		"Backlog": {call: func(ctx context.Context, s store.Store) error { _, err := s.Backlog(ctx, "x", 1); return err }},
+
 		"AcquireLease": {call: func(ctx context.Context, s store.Store) error {
 			_, err := s.AcquireLease(ctx, "k", "me", time.Minute)
 			return err
@@ -123,14 +152,18 @@ func methods() map[string]method {
 
 func testEveryMethod(t *testing.T, s *suite) {
 	all := methods()
-	// A lease that never was is lost, not absent.
+	// A lease that never was is lost, and a subscription another one: not absent.
 	lost := func(ctx context.Context, s store.Store) error {
+		err := s.DeleteSubscription(ctx, "sub_0", 1)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
 		return s.ReleaseLease(ctx, store.Lease{Key: "k", Holder: "me", Epoch: 1})
 	}
 	contract := reflect.TypeFor[store.Store]()
 	for i := range contract.NumMethod() {
 		name := contract.Method(i).Name
-		if _, ok := all[name]; !ok && name != "ReleaseLease" && name != "Close" {
+		if _, ok := all[name]; !ok && name != "ReleaseLease" && name != "DeleteSubscription" && name != "Close" {
 			t.Errorf("%s is not in the table", name)
 		}
 	}

@@ -25,14 +25,14 @@ func push(n int) store.Push {
 	p := fullPush()
 	p.Key, p.Body = fmt.Sprintf("key %d", n), fmt.Appendf(nil, "<xml>%d</xml>", n)
 	p.ReceivedAt = at(time.Duration(n) * time.Second)
-	p.ID, p.Reply = 0, nil
+	p.ID, p.Seq, p.Reply = 0, 0, nil
 	return p
 }
 
 func testPushes(t *testing.T, s *suite) {
 	s.run(t, "every field comes back", func(e *env) {
 		in := fullPush()
-		in.ID, in.Reply = 99, []byte("not the caller's")
+		in.ID, in.Seq, in.Reply = 99, 99, []byte("not the caller's")
 		p := e.accept(store.Intake{Push: in})
 		if p.ID <= 0 {
 			e.t.Errorf("id %d", p.ID)

@@ -38,8 +38,10 @@ type Subject struct {
 	Pool func(ctx context.Context, url string) (*sqlpool.Pool, error)
 	// Commit is what is sent to commit a transaction, and nothing else.
 	Commit string
+	// DropIndex is the statement that takes back the index on the accounts of pushes.
+	DropIndex string
 	// Exec runs a statement on a database, aside from any store.
-	Exec func(t *testing.T, url, statement string)
+	Exec func(t testing.TB, url, statement string)
 }
 
 // Run runs the cases.
@@ -399,6 +401,14 @@ func testNewerFormat(t *testing.T, s Subject) {
 	}
 }
 
+// UndoDeliveries takes back what the third migration has made, the last first.
+func (s Subject) UndoDeliveries() []string {
+	return []string{
+		"DROP TABLE deliveries", "DROP TABLE subscriptions", "DROP TABLE event_sequences",
+		s.DropIndex, "ALTER TABLE pushes DROP COLUMN seq",
+	}
+}
+
 // UndoCallers takes back what the second migration has made, the last first.
 func UndoCallers() []string {
 	return []string{
@@ -414,12 +424,14 @@ func testEarlierFormat(t *testing.T, s Subject) {
 	must(t, err)
 	_, _, err = old.SaveGrant(t.Context(), grant())
 	must(t, err)
+	_, _, err = old.AcceptPush(t.Context(), store.Intake{Push: store.Push{Key: "old", Component: account.Component, Authorizer: account.Authorizer}})
+	must(t, err)
 	component := store.Component{AppID: account.Component, Secret: tuoguan.NewSecret("app secret")}
 	must(t, old.PutComponent(t.Context(), component))
 	before, err := old.Authorizer(t.Context(), account)
 	must(t, err)
 	must(t, old.Close())
-	for _, statement := range append(UndoCallers(), "DELETE FROM schema_migrations WHERE version > 1") {
+	for _, statement := range slices.Concat(s.UndoDeliveries(), UndoCallers(), []string{"DELETE FROM schema_migrations WHERE version > 1"}) {
 		s.Exec(t, database, statement)
 	}
 
@@ -444,6 +456,18 @@ func testEarlierFormat(t *testing.T, s Subject) {
 		t.Errorf("with a tag: %v, %v", all, err)
 	}
 	must(t, opened.AppendAudit(t.Context(), []store.AuditRecord{{Seq: 1, Body: []byte("{}")}}))
+	p, err := opened.PushByKey(t.Context(), "old")
+	if must(t, err); p.Seq != 0 {
+		t.Errorf("what was stored before there were numbers has number %d", p.Seq)
+	}
+	p.Key = "new"
+	p, _, err = opened.AcceptPush(t.Context(), store.Intake{Push: p, Routes: []store.Route{{Subscription: "sub_1"}}})
+	if must(t, err); p.Seq != 1 {
+		t.Errorf("the first has number %d", p.Seq)
+	}
+	if due, err := opened.DueDeliveries(t.Context(), "sub_1", time.Now(), 0); err != nil || len(due) != 1 {
+		t.Errorf("due: %v, %v", due, err)
+	}
 }
 
 func testPending(t *testing.T, s Subject) {
