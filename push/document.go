@@ -658,6 +658,32 @@ func (p *Push) Field(path ...string) string {
 // Has reports whether there is a field at the path.
 func (p *Push) Has(path ...string) bool { return p.lookup(path...) >= 0 }
 
+// Element is one element of an XML body, or one value of a JSON body.
+type Element struct {
+	Name   string
+	Depth  int  // 1: directly below the root
+	Parent bool // it holds elements instead of a text
+	Text   string
+	// Start and End say where the text stands in Body, as it is written there: with
+	// entities or escapes, without the quotes of a string and the brackets of a CDATA
+	// section. They are equal where it is empty.
+	Start, End int
+}
+
+// Elements returns all of what was read, in the order of Body: what an element holds
+// follows it with a greater depth. Values of a JSON array are elements of one name.
+func (p *Push) Elements() []Element {
+	elements := make([]Element, len(p.fields))
+	for i := range p.fields {
+		f := &p.fields[i]
+		elements[i] = Element{
+			Name: string(f.name.of(p.Body)), Depth: int(f.depth), Parent: f.form == parent, Text: f.text(p.Body),
+			Start: int(f.value.from), End: int(f.value.to),
+		}
+	}
+	return elements
+}
+
 // raw returns a top-level value as it is written, nil if there is none or it
 // would have to be decoded.
 func (p *Push) raw(name string) []byte {

@@ -314,3 +314,28 @@ func TestPrintingAPushShowsNothingOfIt(t *testing.T) {
 		t.Errorf("not recognizable: %s", &out)
 	}
 }
+
+func TestElements(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body string
+		want []Element
+	}{
+		"xml": {"<xml><a>1&amp;</a><b><c><![CDATA[x]]></c></b><d/></xml>", []Element{
+			{Name: "a", Depth: 1, Text: "1&", Start: 8, End: 14}, {Name: "b", Depth: 1, Parent: true, Start: 21, End: 41},
+			{Name: "c", Depth: 2, Text: "x", Start: 33, End: 34}, {Name: "d", Depth: 1, Start: 49, End: 49},
+		}},
+		"json": {`{"a":"\n","b":[1,{"c":null}]}`, []Element{
+			{Name: "a", Depth: 1, Text: "\n", Start: 6, End: 8}, {Name: "b", Depth: 1, Text: "1", Start: 15, End: 16},
+			{Name: "b", Depth: 1, Parent: true}, {Name: "c", Depth: 2, Start: 22, End: 22},
+		}},
+		"unreadable": {"<xml><a>", []Element{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, Parse(testAuthorization, []byte(test.body)).Elements()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -38,6 +38,9 @@ const (
 	// InboxAfterCommitBeforeReply: a push is stored, the platform has no answer.
 	InboxAfterCommitBeforeReply Name = "inbox.afterCommitBeforeReply"
 
+	// DeliverAfterPOSTBeforeMark: a receiver has an event, and the store does not know.
+	DeliverAfterPOSTBeforeMark Name = "deliver.afterPOSTBeforeMark"
+
 	// SpillMidDrain: some of what the spill file holds is in the store, and still in the file.
 	SpillMidDrain Name = "spill.midDrain"
 	// RekeyMidBatch: between two batches of a change of the master key.
@@ -55,6 +58,7 @@ func Names() []Name {
 		RefreshBeforeSend, RefreshAfterReplyBeforeParse, RefreshAfterParseBeforeSpill, RefreshAfterSpillBeforeCommit, RefreshAfterCommitBeforeAck,
 		ExchangeBeforeSend, ExchangeAfterReplyBeforeCommit, ExchangeAfterCommit,
 		InboxBeforeCommit, InboxAfterCommitBeforeReply,
+		DeliverAfterPOSTBeforeMark,
 		SpillMidDrain, RekeyMidBatch, MigrateMidBatch, RestoreMidLoad,
 	}
 }

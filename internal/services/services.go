@@ -1,4 +1,4 @@
-// Package services runs the databases that tests and the proof need: real servers
+// Package services runs the databases and brokers that tests and the proof need: real servers
 // from installed packages, each on a port of the loopback interface and in a temporary
 // directory of its own. They are as durable as they come; what makes them small is
 // said here, and nothing that makes them fast by forgetting.
@@ -61,11 +61,12 @@ type Service struct {
 // engine is what tells one kind of server from another.
 type engine struct {
 	name       string
-	initialize func(ctx context.Context, s *Service) error
+	initialize func(ctx context.Context, s *Service) error // nil where nothing is to be done
 	command    func(s *Service) (program string, args []string)
-	quit       os.Signal // asks for an orderly end that does not wait for clients
+	env        func(s *Service) []string // besides what every command gets; nil: nothing
+	quit       os.Signal                 // asks for an orderly end that does not wait for clients
 	ready      func(ctx context.Context, s *Service) error
-	client     func(s *Service, database, statement string) (program string, args []string)
+	client     func(s *Service, database, statement string) (program string, args []string) // nil of a broker
 	url        func(s *Service, database string) string
 }
 
@@ -125,6 +126,9 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err := own(s.dir); err != nil {
 		return err
 	}
+	if s.engine.initialize == nil {
+		return nil
+	}
 	return s.engine.initialize(ctx, s)
 }
 
@@ -164,8 +168,11 @@ func (s *Service) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.I
 func (s *Service) URL(database string) string { return s.engine.url(s, database) }
 
 // Exec runs a statement by the server's own client program and returns what that
-// prints: rows in lines, columns separated by tabs.
+// prints: rows in lines, columns separated by tabs. A broker executes nothing.
 func (s *Service) Exec(ctx context.Context, database, statement string) (string, error) {
+	if s.engine.client == nil {
+		return "", fmt.Errorf("services: %s has no statements: %w", s.engine.name, errors.ErrUnsupported)
+	}
 	program, args := s.engine.client(s, database, statement)
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, mistakes bytes.Buffer
@@ -186,6 +193,9 @@ func (s *Service) CreateDatabase(ctx context.Context, name string) error {
 func (s *Service) run(ctx context.Context) error {
 	program, args := s.engine.command(s)
 	cmd := s.cmd(context.WithoutCancel(ctx), program, append(args, s.flags...)...)
+	if s.engine.env != nil {
+		cmd.Env = append(cmd.Env, s.engine.env(s)...)
+	}
 	server, err := startProcess(cmd)
 	if err != nil {
 		return err
@@ -310,6 +320,11 @@ func find(program, debian string, patterns ...string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}
+	return findIn(program, debian, patterns...)
+}
+
+// findIn looks for a program where it may be installed, and nowhere else.
+func findIn(program, debian string, patterns ...string) (string, error) {
 	newest := ""
 	for _, pattern := range patterns {
 		matches, _ := filepath.Glob(filepath.Join(pattern, program))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if !isChild {
 		goleak.VerifyTestMain(m)
 	}
-	s, err := engines[name](context.Background(), services.Options{Dir: dir})
+	s, err := allEngines()[name](context.Background(), services.Options{Dir: dir})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -40,6 +41,18 @@ func TestMain(m *testing.M) {
 var engines = map[string]func(context.Context, services.Options) (*services.Service, error){
 	"postgres": services.StartPostgres,
 	"mariadb":  services.StartMariaDB,
+}
+
+var brokers = map[string]func(context.Context, services.Options) (*services.Service, error){
+	"nats":     services.StartNATS,
+	"redis":    services.StartRedis,
+	"rabbitmq": services.StartRabbitMQ,
+}
+
+func allEngines() map[string]func(context.Context, services.Options) (*services.Service, error) {
+	all := maps.Clone(engines)
+	maps.Copy(all, brokers)
+	return all
 }
 
 // openDir returns a directory that nobody can reach too.
@@ -127,10 +140,63 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestLifeOfBrokers takes each kind of broker likewise. What brokers keep is looked at
+// where there are clients of them.
+func TestLifeOfBrokers(t *testing.T) {
+	t.Parallel()
+	for name, start := range brokers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := openDir(t)
+			begun := time.Now()
+			s, err := start(t.Context(), services.Options{Dir: dir})
+			servicetest.Require(t, err)
+			t.Logf("started within %v", time.Since(begun))
+			addr := s.Addr()
+			if _, err := s.Exec(t.Context(), "", "anything"); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("a statement: %v", err)
+			}
+			for _, step := range []struct {
+				name     string
+				do       func() error
+				accepted bool
+			}{
+				{"kill", s.Kill, false},
+				{"restart", func() error { return s.Restart(t.Context()) }, true},
+				{"pause", s.Pause, true},
+				{"continue", s.Continue, true},
+				{"stop", s.Stop, false},
+			} {
+				if err := step.do(); err != nil {
+					t.Fatalf("%s: %v", step.name, err)
+				}
+				for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+					conn, err := net.Dial("tcp", addr)
+					if err == nil {
+						conn.Close()
+					}
+					if (err == nil) == step.accepted {
+						break
+					}
+					if time.Since(begun) > 5*time.Second { // a process that was killed still takes a moment to go
+						t.Fatalf("after %s: %v", step.name, err)
+					}
+				}
+			}
+			if s.Addr() != addr {
+				t.Errorf("it moved from %s to %s", addr, s.Addr())
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
 // TestOrphan kills a process that has a server, which must not outlive it.
 func TestOrphan(t *testing.T) {
 	t.Parallel()
-	for name := range engines {
+	for name := range allEngines() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			self, err := os.Executable()
