@@ -37,8 +37,9 @@ long: need-go ## the long simulations (TestLong…) at full size, without the ra
 # Programs that some tests need besides Go, and their Debian packages.
 PROGRAMS = node=nodejs npm=npm curl=curl python3=python3 strace=strace mkfs.ext4=e2fsprogs mount=mount
 
-# Databases that the suite starts by itself, from where their Debian packages put them.
-DATABASES = /usr/lib/postgresql/*/bin/postgres=postgresql /usr/sbin/mariadbd=mariadb-server
+# Databases and brokers that the suite starts by itself, from where their Debian packages put them.
+DATABASES = /usr/lib/postgresql/*/bin/postgres=postgresql /usr/sbin/mariadbd=mariadb-server \
+	/usr/bin/redis-server=redis-server /usr/sbin/nats-server=nats-server /usr/sbin/rabbitmq-server=rabbitmq-server
 
 tools: ## say which programs are missing that some tests need
 	@for each in $(PROGRAMS); do \

@@ -21,6 +21,11 @@
 // then. The API key is sent to the configured server and gateway and to nobody else,
 // whatever a redirect says.
 //
+// # Webhooks
+//
+// A program that receives events reads them with [ReadWebhook], which verifies that they
+// are the server's. It needs no Client.
+//
 // # Everything else
 //
 // The other methods are the resources of the REST API, in the types of this package.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +93,76 @@ func TestRequests(t *testing.T) {
 			"POST /v1/api-keys/k1/revoke  "},
 		{"event", func(ctx context.Context, c *client.Client) error { _, err := c.Event(ctx, "7"); return err },
 			"GET /v1/events/7  "},
+		{"subscription", func(ctx context.Context, c *client.Client) error { _, err := c.Subscription(ctx, "sub_1"); return err },
+			"GET /v1/subscriptions/sub_1  "},
+		{"a new subscription", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateSubscription(ctx, client.NewSubscription{
+				Name: "n", Match: client.Match{Kinds: []string{"text"}, Tags: []string{"t"}}, Sink: client.Sink{Type: client.SinkWebhook, URL: "https://example.com", Format: client.FormatWeChat},
+				Priority: 3, Ordered: true, Concurrency: 2, Reply: true, MaxAge: time.Hour,
+				Secrets: client.SubscriptionSecrets{Token: secret("t"), EncodingAESKey: secret("k"), Headers: map[string]tuoguan.Secret{"A": *secret("b")}},
+			})
+			return err
+		}, `POST /v1/subscriptions  {"concurrency":2,"match":{"tags":["t"],"kinds":["text"]},"max_age":3600,"name":"n","ordered":true,"priority":3,"reply":true,"secrets":{"encoding_aes_key":"k","headers":{"A":"b"},"token":"t"},"sink":{"type":"webhook","url":"https://example.com","format":"wechat"}}`},
+		{"the least subscription", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateSubscription(ctx, client.NewSubscription{Name: "n", Match: client.Match{Kinds: []string{"*"}}, Sink: client.Sink{Type: client.SinkNATS}})
+			return err
+		}, `POST /v1/subscriptions  {"match":{"kinds":["*"]},"name":"n","sink":{"type":"nats"}}`},
+		{"a changed subscription", func(ctx context.Context, c *client.Client) error {
+			no, age := false, time.Duration(0)
+			_, err := c.ChangeSubscription(ctx, "sub_1", client.SubscriptionChange{Ordered: &no, MaxAge: &age, Secrets: client.SubscriptionSecrets{User: new(""), Password: secret("")}}, `"e"`)
+			return err
+		}, `PATCH /v1/subscriptions/sub_1 "e" {"max_age":0,"ordered":false,"secrets":{"password":"","user":""}}`},
+		{"deleted", func(ctx context.Context, c *client.Client) error { return c.DeleteSubscription(ctx, "sub_1", `"e"`) },
+			`DELETE /v1/subscriptions/sub_1 "e" `},
+		{"pause", func(ctx context.Context, c *client.Client) error {
+			_, err := c.PauseSubscription(ctx, "sub_1")
+			return err
+		}, "POST /v1/subscriptions/sub_1/pause  "},
+		{"resume", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ResumeSubscription(ctx, "sub_1")
+			return err
+		}, "POST /v1/subscriptions/sub_1/resume  "},
+		{"test", func(ctx context.Context, c *client.Client) error {
+			_, err := c.TestSubscription(ctx, "sub_1")
+			return err
+		},
+			"POST /v1/subscriptions/sub_1/test  "},
+		{"a new signing secret", func(ctx context.Context, c *client.Client) error {
+			_, err := c.RotateSigningSecret(ctx, "sub_1", time.Hour)
+			return err
+		}, `POST /v1/subscriptions/sub_1/secret/rotate  {"overlap_seconds":3600}`},
+		{"a new signing secret at once", func(ctx context.Context, c *client.Client) error {
+			_, err := c.RotateSigningSecret(ctx, "sub_1", -1)
+			return err
+		}, `POST /v1/subscriptions/sub_1/secret/rotate  {"overlap_seconds":0}`},
+		{"replay of the dead", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ReplaySubscription(ctx, "sub_1", client.Replay{Dead: true})
+			return err
+		}, `POST /v1/subscriptions/sub_1/replay  {"dead":true}`},
+		{"replay of a part", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ReplaySubscription(ctx, "sub_1", client.Replay{Since: at, Kind: "event.*", Authorizer: account})
+			return err
+		}, `POST /v1/subscriptions/sub_1/replay  {"authorizer":"wxaaaaaaaaaaaaaaaa","kind":"event.*","since":"2030-01-02T03:04:05Z"}`},
+		{"how far a replay is", func(ctx context.Context, c *client.Client) error { _, err := c.ReplayJob(ctx, "sub_1"); return err },
+			"GET /v1/subscriptions/sub_1/replay  "},
+		{"replay of an event", func(ctx context.Context, c *client.Client) error { _, err := c.ReplayEvent(ctx, "7", ""); return err },
+			"POST /v1/events/7/replay  {}"},
+		{"replay of an event to one", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ReplayEvent(ctx, "7", "sub_1")
+			return err
+		}, `POST /v1/events/7/replay  {"subscription":"sub_1"}`},
+		{"deliveries", func(ctx context.Context, c *client.Client) error {
+			for _, err := range c.Deliveries(ctx, client.DeliveryQuery{Subscription: "sub_1", State: client.DeliveryDead, Before: "7"}) {
+				return err
+			}
+			return nil
+		}, "GET /v1/deliveries?cursor=7&limit=500&state=dead&subscription=sub_1  "},
+		{"the newest events", func(ctx context.Context, c *client.Client) error {
+			for _, err := range c.Events(ctx, client.EventQuery{Since: at, Until: at.Add(time.Hour), Newest: true}) {
+				return err
+			}
+			return nil
+		}, "GET /v1/events?limit=500&order=desc&since=2030-01-02T03%3A04%3A05Z&until=2030-01-02T04%3A04%3A05Z  "},
 		{"head", func(ctx context.Context, c *client.Client) error { _, err := c.AuditHead(ctx); return err },
 			"GET /v1/audit/head  "},
 		{"a new job", func(ctx context.Context, c *client.Client) error { _, err := c.StartJob(ctx, "rekey"); return err },
@@ -134,8 +205,27 @@ func TestETags(t *testing.T) {
 	if err != nil || k.ETag != `"e"` {
 		t.Errorf("a key: %q, %v", k.ETag, err)
 	}
+	s, err := c.Subscription(t.Context(), "sub_1")
+	if err != nil || s.ETag != `"e"` {
+		t.Errorf("a subscription: %q, %v", s.ETag, err)
+	}
 	p, err := c.Component(t.Context(), ours)
 	if err != nil || p.ETag != `"e"` {
 		t.Errorf("a component: %q, %v", p.ETag, err)
+	}
+}
+
+func TestSigningSecret(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, client.Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("ETag", `"e"`)
+		answer(w, http.StatusCreated, map[string]any{"id": "sub_1", "state": "active", "signing_secret": "whsec_canary"})
+	})
+	made, err := c.CreateSubscription(t.Context(), client.NewSubscription{})
+	if err != nil || made.ID != "sub_1" || made.State != client.SubscriptionActive || made.SigningSecret.Reveal() != "whsec_canary" || made.ETag != `"e"` {
+		t.Errorf("got %+v, %v", made, err)
+	}
+	if text := fmt.Sprintf("%+v", made); strings.Contains(text, "canary") {
+		t.Errorf("printed it shows %s", text)
 	}
 }

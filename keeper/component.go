@@ -32,6 +32,7 @@ type component struct {
 	seen    time.Time // when the last ticket arrived, or when we began to wait for one
 
 	pushStarted time.Time // when api_start_push_ticket was last called
+	overdueTold time.Time // the ticket after which others were announced to be overdue
 	problem     error     // why there is no new component token; nil if there is
 	problemAt   time.Time
 	due         time.Time // when to try again after problem
@@ -308,6 +309,9 @@ func (k *Keeper) tendTickets(ctx context.Context, c component, atOnce bool) {
 	if !atOnce && len(tickets) > 0 && now.Sub(tickets[0].ReceivedAt) < ticketSilence {
 		k.change(id, func(c *component) { c.seen = tickets[0].ReceivedAt })
 		return
+	}
+	if !atOnce && now.Sub(c.seen) >= ticketSilence+startPushEvery {
+		k.tellOverdue(ctx, c, tickets)
 	}
 	k.change(id, func(c *component) { c.pushStarted = now })
 	k.startPushTicket(ctx, c.record)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/event"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -400,8 +401,16 @@ func (k *Keeper) storeGrant(ctx context.Context, g store.Grant) (a store.Authori
 		told, g.Tokens = g.Tokens.RefreshToken, tuoguan.TokenSet{}
 		g.RefreshAt = k.now()
 	}
+	kind := event.Authorized
+	if known.State == tuoguan.StateActive {
+		kind = event.Updated
+	}
+	g.Announce = k.announcement(ctx, event.NewGrant(kind, g))
 	if a, moved, err = k.store.SaveGrant(ctx, g); err == nil && !told.IsZero() {
 		err = k.remember(ctx, g, a.Grant, told)
+	}
+	if moved {
+		k.announced(g.Announce)
 	}
 	return a, moved, err
 }

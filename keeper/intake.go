@@ -64,6 +64,7 @@ func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error)
 		}
 	}
 
+	in.Routes = k.cfg.Router.Routes(ctx, in.Push, p)
 	if err := failpoint.Hit(failpoint.InboxBeforeCommit); err != nil {
 		return push.Outcome{}, err
 	}
@@ -79,6 +80,7 @@ func (k *Keeper) Accept(ctx context.Context, p *push.Push) (push.Outcome, error)
 	// Also of a duplicate: the first copy may have been stored by somebody who then
 	// died, or have been answered as if it had not been.
 	k.follow(in, !duplicate)
+	k.cfg.Router.Stored(in.Routes)
 	return push.Outcome{Duplicate: duplicate, Reply: stored.Reply}, nil
 }
 

@@ -62,6 +62,13 @@ type Config struct {
 	Holder string
 	// Observe, if set, is told of everything worth counting. It must not block.
 	Observe func(Observation)
+	// Router says who is told of what happens. Without one nobody is.
+	Router Router
+	// KeepPushes is how long pushes and other events are kept, unless somebody is still to
+	// be told. Defaults to 7 days; de-duplication needs three.
+	KeepPushes time.Duration
+	// MaxPushes bounds how many are kept. Zero: any number.
+	MaxPushes int64
 
 	// Workers is how many refreshes run at once in the background. Defaults to 128.
 	Workers int
@@ -90,6 +97,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RefreshRate == 0 {
 		c.RefreshRate = 500
+	}
+	if c.KeepPushes == 0 {
+		c.KeepPushes = 7 * 24 * time.Hour
+	}
+	if c.Router == nil {
+		c.Router = nobody{}
 	}
 	if c.Clock == nil {
 		c.Clock = new(tuoguan.Clock)

@@ -29,6 +29,7 @@ type world struct {
 	keeper    *keeper.Keeper
 	component simulator.Component
 	id        tuoguan.ComponentAppID
+	router    keeper.Router
 }
 
 // flaky is a store whose writes can be made to fail.
@@ -83,7 +84,13 @@ func (f *flaky) SaveTokens(ctx context.Context, w store.TokenWrite) (bool, error
 // does background work only if run is set.
 func newWorld(t *testing.T, faults *simulator.Faults, run bool) *world {
 	t.Helper()
-	w := &world{t: t, store: &flaky{Store: memory.New(memory.Config{})}}
+	return newRoutedWorld(t, faults, run, nil)
+}
+
+// newRoutedWorld makes one whose keeper asks a router.
+func newRoutedWorld(t *testing.T, faults *simulator.Faults, run bool, router keeper.Router) *world {
+	t.Helper()
+	w := &world{t: t, store: &flaky{Store: memory.New(memory.Config{})}, router: router}
 	var handler http.Handler
 	w.sim = simtest.New(t, simulator.Config{
 		Seed:   1,
@@ -127,8 +134,8 @@ func newWorld(t *testing.T, faults *simulator.Faults, run bool) *world {
 
 func (w *world) newKeeper() *keeper.Keeper {
 	k, err := keeper.New(keeper.Config{
-		Store: w.store,
-		API:   wxapi.Config{HTTPClient: &http.Client{Transport: w.sim.RoundTripper()}},
+		Store: w.store, Router: w.router,
+		API: wxapi.Config{HTTPClient: &http.Client{Transport: w.sim.RoundTripper()}},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -554,8 +554,15 @@ func (r *run) look(n *node, id tuoguan.Authorization) {
 		fail("INV-9: a revoked authorization becomes %s", a.State)
 	}
 	if a.State == tuoguan.StateNeedsReauthorization && old.State != a.State && m.known {
-		// The keeper writes down a little later what it heard.
-		since := a.Trouble.SuspectSince.Add(-15 * time.Second)
+		// The keeper writes down a little later what it heard, and later still where it
+		// was stopped in between.
+		const little = 15 * time.Second
+		since := a.Trouble.SuspectSince.Add(-little)
+		for _, halt := range r.halts {
+			if began, ended := halt[0], halt[1]; !ended.Before(since) && began.Before(a.Trouble.SuspectSince) && began.Add(-little).Before(since) {
+				since = began.Add(-little)
+			}
+		}
 		denials := slices.DeleteFunc(slices.Clone(m.denials), func(at time.Time) bool { return at.Before(since) })
 		if len(denials) < 2 || denials[len(denials)-1].Sub(denials[0]) < 10*time.Second {
 			fail("INV-4: parked after %d denials", len(denials))

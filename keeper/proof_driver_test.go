@@ -56,6 +56,7 @@ type run struct {
 	copied   *memory.Store
 	named    int
 	spells   map[string]time.Time // by what they are: when the next may begin
+	halts    [][2]time.Time       // when keepers were stopped, and went on
 	recorded []recording          // pushes, to be sent again
 	checker
 }

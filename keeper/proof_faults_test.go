@@ -309,6 +309,7 @@ func (r *run) halt(slot int, lasts time.Duration) {
 	n.pauses.Add(1)
 	n.pausedSince.Store(time.Now().UnixNano())
 	n.pausedUntil.Store(time.Now().Add(lasts).UnixNano())
+	r.halts = append(r.halts, [2]time.Time{time.Now(), time.Now().Add(lasts)})
 	r.shout("%v is paused for %v", n, lasts)
 }
 

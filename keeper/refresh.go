@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/event"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -257,9 +258,13 @@ func (k *Keeper) recordTrouble(a store.Authorizer, began time.Time, failure erro
 		t.State = tuoguan.StateNeedsReauthorization
 		t.RefreshAt = now.Add(time.Duration(share * float64(nextLook(now.Sub(t.Info.SuspectSince)))))
 	}
+	if t.State != a.State {
+		t.Announce = k.announcement(k.base, event.NewNeedsReauthorization(t))
+	}
 	changed := k.saveTrouble(a, t)
 	k.log.Warn("refresh failed", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "attempt", t.Info.Failures, "errcode", t.Info.Code, "error", failure, "next", t.RefreshAt)
 	if changed && t.State != a.State {
+		k.announced(t.Announce)
 		k.cache.drop(tuoguan.AuthorizerToken(a.Component, a.Authorizer))
 		k.log.Error("the merchant has to authorize again", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "errcode", t.Info.Code)
 		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State)})

@@ -222,6 +222,13 @@ func (k *Keeper) expectAll(pending []store.Exchange) {
 	}
 }
 
+// Replicas returns how many keepers on the store are alive, this one included.
+func (k *Keeper) Replicas() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return max(k.replica.alive, 1)
+}
+
 // meet renews the lease that says we are alive, counts who else is, and takes over
 // the duty of housekeeping if nobody has it.
 func (k *Keeper) meet(ctx context.Context) {

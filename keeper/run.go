@@ -18,8 +18,8 @@ const (
 	profileSlots   = 4
 	componentSlots = 4
 	collectEvery   = time.Hour
-	// pushesKept is how long stored pushes are kept: de-duplication needs three days.
-	pushesKept = 7 * 24 * time.Hour
+	// exchangesKept is how long finished exchanges are kept.
+	exchangesKept = 7 * 24 * time.Hour
 	// refreshTokensKept is how long superseded refresh tokens of earlier grants are kept.
 	refreshTokensKept = 30 * 24 * time.Hour
 )
@@ -427,8 +427,9 @@ func (k *Keeper) readProfile(ctx context.Context, authorization tuoguan.Authoriz
 func (k *Keeper) collect(ctx context.Context) {
 	now := k.now()
 	err := k.store.Collect(ctx, store.Retention{
-		Pushes:        now.Add(-pushesKept),
-		Exchanges:     now.Add(-pushesKept),
+		Pushes:        now.Add(-k.cfg.KeepPushes),
+		PushCount:     k.cfg.MaxPushes,
+		Exchanges:     now.Add(-exchangesKept),
 		Links:         now.Add(-refreshTokensKept),
 		RefreshTokens: now.Add(-refreshTokensKept),
 	})

@@ -17,31 +17,34 @@ type Operation string
 
 // Operations.
 const (
-	ReadComponents   Operation = "components:read"
-	WriteComponents  Operation = "components:write"
-	ReadAuthorizers  Operation = "authorizers:read"
-	WriteAuthorizers Operation = "authorizers:write" // tags, a comparison with WeChat's list
-	ReadTokens       Operation = "tokens:read"       // the token in force; it never causes a call to WeChat
-	RefreshTokens    Operation = "tokens:refresh"    // besides, a read may wait for a refresh, and one may be asked for
-	ReadLinks        Operation = "links:read"
-	WriteLinks       Operation = "links:write"
-	ReadEvents       Operation = "events:read"
-	ReadJobs         Operation = "jobs:read"
-	RunJobs          Operation = "jobs:run"
-	ReadKeys         Operation = "keys:read"
-	WriteKeys        Operation = "keys:write"
-	ReadAudit        Operation = "audit:read"
-	CallGateway      Operation = "gateway:call"
-	RelayOAuth       Operation = "oauth:relay"
-	Everything       Operation = "*" // all of them, also those of later versions
+	ReadComponents     Operation = "components:read"
+	WriteComponents    Operation = "components:write"
+	ReadAuthorizers    Operation = "authorizers:read"
+	WriteAuthorizers   Operation = "authorizers:write" // tags, a comparison with WeChat's list
+	ReadTokens         Operation = "tokens:read"       // the token in force; it never causes a call to WeChat
+	RefreshTokens      Operation = "tokens:refresh"    // besides, a read may wait for a refresh, and one may be asked for
+	ReadLinks          Operation = "links:read"
+	WriteLinks         Operation = "links:write"
+	ReadEvents         Operation = "events:read"
+	ReplayEvents       Operation = "events:replay" // deliver again what was delivered or given up
+	ReadSubscriptions  Operation = "subscriptions:read"
+	WriteSubscriptions Operation = "subscriptions:write"
+	ReadJobs           Operation = "jobs:read"
+	RunJobs            Operation = "jobs:run"
+	ReadKeys           Operation = "keys:read"
+	WriteKeys          Operation = "keys:write"
+	ReadAudit          Operation = "audit:read"
+	CallGateway        Operation = "gateway:call"
+	RelayOAuth         Operation = "oauth:relay"
+	Everything         Operation = "*" // all of them, also those of later versions
 )
 
 // Operations returns all that a scope may name, [Everything] included.
 func Operations() []Operation {
 	return []Operation{
 		ReadComponents, WriteComponents, ReadAuthorizers, WriteAuthorizers, ReadTokens, RefreshTokens,
-		ReadLinks, WriteLinks, ReadEvents, ReadJobs, RunJobs, ReadKeys, WriteKeys, ReadAudit,
-		CallGateway, RelayOAuth, Everything,
+		ReadLinks, WriteLinks, ReadEvents, ReplayEvents, ReadSubscriptions, WriteSubscriptions,
+		ReadJobs, RunJobs, ReadKeys, WriteKeys, ReadAudit, CallGateway, RelayOAuth, Everything,
 	}
 }
 

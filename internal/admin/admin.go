@@ -48,7 +48,11 @@ type Store interface {
 	Link(ctx context.Context, id string) (store.Link, error)
 	Links(ctx context.Context, component tuoguan.ComponentAppID, after string, limit int) ([]store.Link, error)
 	Push(ctx context.Context, id int64) (store.Push, error)
-	Pushes(ctx context.Context, after int64, limit int) ([]store.Push, error)
+	Events(ctx context.Context, q store.EventQuery) ([]store.Push, error)
+	Subscription(ctx context.Context, id string) (store.Subscription, error)
+	Subscriptions(ctx context.Context, after string, limit int) ([]store.Subscription, error)
+	Deliveries(ctx context.Context, q store.DeliveryQuery) ([]store.Delivery, error)
+	Backlog(ctx context.Context, subscription string, most int) (store.Backlog, error)
 }
 
 // Config says what the admin listener works with. All fields but Clock are required.
@@ -60,13 +64,21 @@ type Config struct {
 	Audit     Audit
 	OAuth     OAuth
 	Gateway   Gateway
-	Values    store.Values // keeps the answers to requests with an Idempotency-Key
-	Links     *authorize.Links
-	Problems  func(context.Context) []obs.Problem // what is wrong now
-	Jobs      Jobs
-	Metrics   http.Handler
-	Clock     *tuoguan.Clock
-	Logger    *slog.Logger
+	Delivery  Deliverer
+
+	Subscriptions Subscriptions
+	// Matching returns the ids of the subscriptions that an event is to be delivered to.
+	Matching func(ctx context.Context, p store.Push) []string
+	// CheckURL says why a webhook must not be called, as far as its URL tells.
+	CheckURL func(url string) error
+
+	Values   store.Values // keeps the answers to requests with an Idempotency-Key
+	Links    *authorize.Links
+	Problems func(context.Context) []obs.Problem // what is wrong now
+	Jobs     Jobs
+	Metrics  http.Handler
+	Clock    *tuoguan.Clock
+	Logger   *slog.Logger
 
 	// PublicURL is the base URL of the public listener, without a slash at the end.
 	PublicURL string
@@ -94,6 +106,9 @@ func New(cfg Config) (*API, error) {
 	}
 	if cfg.Access == nil || cfg.Directory == nil || cfg.Audit == nil || cfg.OAuth == nil || cfg.Gateway == nil || cfg.Values == nil {
 		return nil, errors.New("admin: Access, Directory, Audit, OAuth, Gateway and Values are required")
+	}
+	if cfg.Subscriptions == nil || cfg.Delivery == nil || cfg.Matching == nil || cfg.CheckURL == nil {
+		return nil, errors.New("admin: Subscriptions, Delivery, Matching and CheckURL are required")
 	}
 	dir, err := fs.Sub(files, "pages")
 	if err != nil {

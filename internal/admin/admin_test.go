@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +23,16 @@ import (
 	"github.com/tuoguan/tuoguan/internal/audit"
 	"github.com/tuoguan/tuoguan/internal/authorize"
 	"github.com/tuoguan/tuoguan/internal/config"
+	"github.com/tuoguan/tuoguan/internal/delivery"
 	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/oauth"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/problem"
+	"github.com/tuoguan/tuoguan/internal/sink"
+	"github.com/tuoguan/tuoguan/internal/subscription"
 	"github.com/tuoguan/tuoguan/keeper"
+	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/store/memory"
 	"github.com/tuoguan/tuoguan/wxapi"
@@ -44,17 +49,21 @@ var expiry = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 // world is an admin listener with a store and a keeper that does as the test says.
 type world struct {
-	t          testing.TB
-	store      *memory.Store
-	clock      tuoguan.Clock
-	keys       *access.Keys
-	audit      *audit.Log
-	auditFails bool
-	api        *admin.API
-	handler    http.Handler
-	log        bytes.Buffer
-	problems   []obs.Problem
-	began      time.Time
+	t     testing.TB
+	store *memory.Store
+	clock tuoguan.Clock
+	keys  *access.Keys
+
+	subscriptions *subscription.Set
+	unopened      []int64                                  // events whose text does not open
+	send          func(sink.Message) (sink.Receipt, error) // nil: every event is taken
+	audit         *audit.Log
+	auditFails    bool
+	api           *admin.API
+	handler       http.Handler
+	log           bytes.Buffer
+	problems      []obs.Problem
+	began         time.Time
 
 	token       func(owner tuoguan.TokenOwner) (tuoguan.AccessToken, error)
 	peek        func(owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) // as token if nil
@@ -111,8 +120,20 @@ func newWorld(t testing.TB, apiKey string) *world {
 			t.Error(err)
 		}
 	})
+	w.subscriptions, err = subscription.NewSet(subscription.SetConfig{Store: w.store, Clock: &w.clock, Logger: log, Tags: w.tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispatcher, err := delivery.New(delivery.Config{
+		Store: w.store, Subscriptions: w.subscriptions, Sinks: w.sink, Disable: func(context.Context, string, string, string) error { return nil },
+		Holder: "test", Clock: &w.clock, Logger: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.api, err = admin.New(admin.Config{
-		Keeper: w, Store: w.store, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Gateway: busy{}, Values: w.store,
+		Subscriptions: w.subscriptions, Delivery: dispatcher, Matching: w.matching, CheckURL: checkURL,
+		Keeper: w, Store: damaged{w.store, w}, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Gateway: busy{}, Values: w.store,
 		Links: links, Metrics: obs.NewMetrics().Handler(), Clock: &w.clock, Logger: log,
 		Problems: func(context.Context) []obs.Problem { return w.problems },
 		Jobs:     runner, PublicURL: "https://open.example.com",
@@ -123,6 +144,58 @@ func newWorld(t testing.TB, apiKey string) *world {
 	w.handler = w.api.Handler()
 	return w
 }
+
+func (w *world) tags(ctx context.Context, a tuoguan.Authorization) ([]string, error) {
+	found, err := w.store.Authorizer(ctx, a)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return found.Tags, err
+}
+
+func (w *world) matching(ctx context.Context, p store.Push) []string {
+	var ids []string
+	for _, route := range w.subscriptions.Routes(ctx, p, push.Parse(tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}, p.Body)) {
+		ids = append(ids, route.Subscription)
+	}
+	return ids
+}
+
+func checkURL(address string) error {
+	if strings.Contains(address, "//10.") {
+		return errors.New("10.0.0.0/8 is a private network")
+	}
+	return nil
+}
+
+func (w *world) sink(subscription.Subscription) (sink.Sink, error) { return receiver{w}, nil }
+
+// damaged is the store of a world, with events that do not open.
+type damaged struct {
+	*memory.Store
+	w *world
+}
+
+func (d damaged) Events(ctx context.Context, q store.EventQuery) ([]store.Push, error) {
+	found, err := d.Store.Events(ctx, q)
+	opened := slices.DeleteFunc(found, func(p store.Push) bool { return slices.Contains(d.w.unopened, p.ID) })
+	if err == nil && len(opened) < len(found) {
+		err = store.ErrQuarantined
+	}
+	return opened, err
+}
+
+// receiver is where the events of all subscriptions go.
+type receiver struct{ w *world }
+
+func (r receiver) Send(_ context.Context, m sink.Message) (sink.Receipt, error) {
+	if r.w.send != nil {
+		return r.w.send(m)
+	}
+	return sink.Receipt{Status: http.StatusOK}, nil
+}
+
+func (receiver) Close() error { return nil }
 
 func (w *world) Token(_ context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
 	return w.token(owner)

@@ -476,7 +476,7 @@ func TestEvents(t *testing.T) {
 func TestRecorded(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
-	target := access.Scope{Operations: []access.Operation{access.ReadTokens}}
+	scope := access.Scope{Operations: []access.Operation{access.ReadTokens}}
 	m.keyScope = `{"operations":["tokens:read"]}`
 	recorded := func() (operation string, seq int64) {
 		entries, err := m.audit.PageBackwards(t.Context(), 0, 1)
@@ -487,18 +487,21 @@ func TestRecorded(t *testing.T) {
 	}
 	for _, id := range []string{
 		"put-authorizer-tags", "get-access-token", "report-access-token", "refresh-access-token", "create-authorization-link",
-		"put-component", "change-component", "get-component-access-token", "reconcile-component", "get-event",
+		"put-component", "change-component", "get-component-access-token", "reconcile-component", "get-event", "replay-event",
+		"create-subscription", "change-subscription", "delete-subscription", "pause-subscription", "resume-subscription",
+		"test-subscription", "rotate-subscription-secret", "replay-subscription",
 		"create-api-key", "change-api-key", "rotate-api-key", "revoke-api-key", "start-job",
 	} {
-		m.key, _ = m.newKey(target)
+		m.key, _ = m.newKey(scope)
 		route, request := routeOf(t, id), requests[id]
 		body := ""
 		if request.body != nil {
 			body = request.body(m)
 		}
+		target := request.target(m)
 		_, before := recorded()
 		m.auditFails = true
-		r := m.call(route.Method, request.target(m), body)
+		r := m.call(route.Method, target, body)
 		if r.status != 503 || r.name(t) != "storage-unavailable" {
 			t.Errorf("%s without a record: got %d %s", id, r.status, r.body)
 		}
@@ -506,7 +509,7 @@ func TestRecorded(t *testing.T) {
 		if k, err := m.keys.Get(t.Context(), m.key); err != nil || k.Version != 1 {
 			t.Errorf("%s without a record changed the key: %+v, %v", id, k, err)
 		}
-		if r := m.call(route.Method, request.target(m), body); r.status != route.Status && r.status != route.Or {
+		if r := m.call(route.Method, target, body); r.status != route.Status && r.status != route.Or {
 			t.Errorf("%s: got %d %s", id, r.status, r.body)
 		}
 		if operation, after := recorded(); operation != id || after != before+1 {

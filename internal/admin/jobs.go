@@ -16,6 +16,7 @@ import (
 type Jobs interface {
 	Kinds() []string
 	Start(kind string) (jobs.Job, error)
+	Run(kind string, work jobs.Work) (jobs.Job, error)
 	Job(id string) (jobs.Job, bool)
 	Jobs() []jobs.Job
 }

@@ -88,13 +88,76 @@ var routes = []Route{
 		Problems: []problem.Problem{problem.UnknownComponent, problem.NoTicket, problem.WeChatRefused, problem.WeChatUnanswered, problem.WeChatNonsense},
 	},
 	{
-		Method: http.MethodGet, Pattern: "/v1/events", ID: "list-events", Summary: "List what WeChat has pushed, oldest first · 微信推送列表，由旧到新",
+		Method: http.MethodGet, Pattern: "/v1/events", ID: "list-events", Summary: "List events, oldest first unless asked otherwise · 事件列表，默认由旧到新",
 		Needs: access.ReadEvents, Status: http.StatusOK, mount: handle((*API).listEvents),
 	},
 	{
-		Method: http.MethodGet, Pattern: "/v1/events/{id}", ID: "get-event", Summary: "One push with its decrypted body · 单条推送及解密内容",
+		Method: http.MethodGet, Pattern: "/v1/events/{id}", ID: "get-event", Summary: "One event with its decrypted body and its deliveries · 单个事件、解密内容及投递情况",
 		Needs: access.ReadEvents, Status: http.StatusOK, mount: handle((*API).getEvent),
 		Problems: []problem.Problem{problem.UnknownEvent},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/events/{id}/replay", ID: "replay-event", Summary: "Deliver an event again · 重新投递一个事件",
+		Needs: access.ReplayEvents, Status: http.StatusAccepted, mount: handle((*API).replayEvent),
+		Problems: []problem.Problem{problem.UnknownEvent, problem.UnknownSubscription},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/subscriptions", ID: "list-subscriptions", Summary: "List subscriptions · 订阅列表",
+		Needs: access.ReadSubscriptions, Status: http.StatusOK, mount: handle((*API).listSubscriptions),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions", ID: "create-subscription", Summary: "Make a subscription; its signing secret is shown this once · 创建订阅，签名密钥仅显示一次",
+		Needs: access.WriteSubscriptions, Status: http.StatusCreated, mount: handle((*API).createSubscription),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/subscriptions/{id}", ID: "get-subscription", Summary: "One subscription, without its secrets · 单个订阅，不含机密",
+		Needs: access.ReadSubscriptions, Status: http.StatusOK, mount: handle((*API).getSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription},
+	},
+	{
+		Method: http.MethodPatch, Pattern: "/v1/subscriptions/{id}", ID: "change-subscription", Summary: "Change a subscription; what is left out stays · 修改订阅，未给出的保持不变",
+		Needs: access.WriteSubscriptions, Status: http.StatusOK, mount: handle((*API).changeSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.SubscriptionConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/subscriptions/{id}", ID: "delete-subscription", Summary: "Delete a subscription with all that waits for it · 删除订阅及其待投递事件",
+		Needs: access.WriteSubscriptions, Status: http.StatusNoContent, mount: handle((*API).deleteSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.SubscriptionConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions/{id}/pause", ID: "pause-subscription", Summary: "Gather events and deliver none · 暂停投递，事件继续积累",
+		Needs: access.WriteSubscriptions, Status: http.StatusOK, mount: handle((*API).pauseSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.SubscriptionConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions/{id}/resume", ID: "resume-subscription", Summary: "Deliver what was gathered while it was paused or disabled · 恢复投递",
+		Needs: access.WriteSubscriptions, Status: http.StatusOK, mount: handle((*API).resumeSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.SubscriptionConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions/{id}/test", ID: "test-subscription", Summary: "Send a sample now and tell what became of it · 立即发送样例并返回结果",
+		Needs: access.WriteSubscriptions, NotKept: true, Status: http.StatusOK, mount: handle((*API).testSubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions/{id}/secret/rotate", ID: "rotate-subscription-secret", Summary: "Replace the signing secret, shown this once · 轮换签名密钥，新密钥仅显示一次",
+		Needs: access.WriteSubscriptions, Status: http.StatusOK, mount: handle((*API).rotateSecret),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.SubscriptionConflict, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/subscriptions/{id}/replay", ID: "replay-subscription", Summary: "Deliver dead letters, events by number, or those of a filter again · 重放死信、指定事件或按条件筛选的事件",
+		Needs: access.ReplayEvents, Status: http.StatusAccepted, mount: handle((*API).replaySubscription),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.JobRunning},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/subscriptions/{id}/replay", ID: "get-replay", Summary: "How far the last replay of this replica has come · 本实例最近一次重放的进度",
+		Needs: access.ReadSubscriptions, Status: http.StatusOK, mount: handle((*API).getReplay),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.UnknownJob},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/deliveries", ID: "list-deliveries", Summary: "List deliveries to a subscription or of an event, the newest event first · 某订阅或某事件的投递列表，由新到旧",
+		Needs: access.ReadEvents, Status: http.StatusOK, mount: handle((*API).listDeliveries),
+		Problems: []problem.Problem{problem.UnknownSubscription, problem.UnknownEvent},
 	},
 	{
 		Method: http.MethodPost, Pattern: "/v1/oauth/redeem", ID: "redeem-oauth-code", Summary: "Who a user is who came back from a web login, told once · 以网页授权 code 换取用户身份，仅一次",

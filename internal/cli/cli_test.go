@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -54,6 +55,10 @@ const apiKey = "0123456789abcdef0123456789abcdef"
 //	example LANGUAGE FILE COMMAND…
 //	                      runs the program in the language of docs/examples.md
 //	                      under an API key of its own, if there is the command
+//	receiver              sets $RECEIVER to the address of a receiver of webhooks
+//	                      that takes those to /good and no others
+//	until TEXT COMMAND…   runs it again until its output has the text
+//	subid                 sets $SUBSCRIPTION to the first id of one that was printed
 //	keyid FILE            sets $KEY to the id of the API key in the file
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -103,13 +108,16 @@ func run(t *testing.T, dir string, variables map[string]string) {
 					ts.Fatalf("the ticket was answered %+v", result.Attempts)
 				}
 			},
-			"fill":    func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
-			"says":    says,
-			"lacks":   lacks,
-			"damage":  damage,
-			"example": example,
-			"keyid":   keyID,
-			"scan":    func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
+			"fill":     func(ts *testscript.TestScript, _ bool, _ []string) { fill(ts, sim) },
+			"says":     says,
+			"lacks":    lacks,
+			"damage":   damage,
+			"example":  example,
+			"keyid":    keyID,
+			"subid":    subscriptionID,
+			"until":    until,
+			"receiver": receiver,
+			"scan":     func(ts *testscript.TestScript, _ bool, args []string) { scan(ts, sim, args) },
 		},
 	})
 }
@@ -171,6 +179,33 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		said := ts.ReadFile("stdout")
+		if strings.Contains(said, args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("it does not come to say %q, but %s", args[0], said)
+		}
+	}
+}
+
+func subscriptionID(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("SUBSCRIPTION", regexp.MustCompile(`sub_[0-9a-z]+`).FindString(ts.ReadFile("stdout")))
+}
+
+func receiver(ts *testscript.TestScript, _ bool, _ []string) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/good" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("RECEIVER", s.URL)
 }
 
 func answers(ts *testscript.TestScript, _ bool, args []string) {

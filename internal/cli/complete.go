@@ -59,6 +59,12 @@ func keyIDs(connect func() (*client.Client, error)) cobra.CompletionFunc {
 	}, func(k client.APIKey) (string, string) { return k.ID, k.Name })
 }
 
+func subscriptionIDs(connect func() (*client.Client, error)) cobra.CompletionFunc {
+	return ids(connect, func(ctx context.Context, api *client.Client) iter.Seq2[client.Subscription, error] {
+		return api.Subscriptions(ctx)
+	}, func(s client.Subscription) (string, string) { return s.ID, s.Name })
+}
+
 // firstArg completes the first argument of a command only.
 func firstArg(complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

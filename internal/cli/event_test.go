@@ -113,6 +113,84 @@ func TestFollowFails(t *testing.T) {
 	})
 }
 
+func TestEventFilter(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	e := client.Event{ID: "1", Kind: "event.subscribe", AuthorizerAppID: "wxa", ComponentAppID: "wxc", ReceivedAt: &at}
+	for name, tt := range map[string]struct {
+		filter eventFilter
+		takes  bool
+	}{
+		"none":            {eventFilter{}, true},
+		"kind":            {eventFilter{kind: "event.subscribe"}, true},
+		"other kind":      {eventFilter{kind: "event.sub"}, false},
+		"beginning":       {eventFilter{kind: "event.*"}, true},
+		"other beginning": {eventFilter{kind: "text*"}, false},
+		"all":             {eventFilter{kind: "*"}, true},
+		"account":         {eventFilter{authorizer: "wxa", component: "wxc"}, true},
+		"other account":   {eventFilter{authorizer: "wxb"}, false},
+		"since":           {eventFilter{since: at}, true},
+		"since later":     {eventFilter{since: at.Add(1)}, false},
+		"until":           {eventFilter{until: at}, false},
+		"until later":     {eventFilter{until: at.Add(1)}, true},
+	} {
+		if got := tt.filter.takes(e); got != tt.takes {
+			t.Errorf("%s: takes it: %t", name, got)
+		}
+	}
+}
+
+// newestServer lists events newest first, of which the last came after it was asked first.
+type newestServer struct {
+	last  int
+	asked int
+}
+
+func (s *newestServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.asked++; s.asked > 1 {
+		s.last++
+	}
+	var page struct {
+		Items []client.Event `json:"items"`
+	}
+	for id := s.last; id > 0 && r.URL.Query().Get("order") == "desc"; id-- {
+		page.Items = append(page.Items, client.Event{ID: strconv.Itoa(id)})
+	}
+	raw, err := json.Marshal(page)
+	return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(string(raw))), Request: r}, err
+}
+
+// What comes while the last events are being read is left for who follows.
+func TestLastEvents(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		last, n int
+		want    []string
+		end     string
+	}{
+		"some": {9, 3, []string{"7", "8", "9"}, "9"},
+		"all":  {2, 3, []string{"1", "2"}, "2"},
+		"none": {9, 0, nil, "9"},
+		"void": {0, 3, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, err := client.New(client.Config{APIKey: tuoguan.NewSecret("key"), HTTPClient: &http.Client{Transport: &newestServer{last: tt.last}}, Patience: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last, end, err := lastEvents(t.Context(), api, eventFilter{}, tt.n)
+			var ids []string
+			for _, e := range last {
+				ids = append(ids, e.ID)
+			}
+			if d := cmp.Diff(tt.want, ids); d != "" || end != tt.end || err != nil {
+				t.Errorf("ends at %q, %v: %s", end, err, d)
+			}
+		})
+	}
+}
+
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{

@@ -15,6 +15,13 @@ import (
 // maxWorkers bounds refresh.workers: each is a call to WeChat under way.
 const maxWorkers = 4096
 
+const (
+	// minRetentionDays covers the three days for which the same push may come again.
+	minRetentionDays = 4
+	// minEvents covers what comes within those days at a small installation.
+	minEvents = 10_000
+)
+
 // MinAPIKeyLength is the least number of characters of an API key.
 const MinAPIKeyLength = 32
 
@@ -63,6 +70,7 @@ func (c Config) check() Mistakes {
 	for i, text := range c.OAuth.ReturnURLs {
 		m.checkURL("oauth.return_urls["+strconv.Itoa(i)+"]", strings.TrimSuffix(text, "/"), "give the beginning of a URL of one of your services, such as https://shop.example.com/login/")
 	}
+	m.checkDelivery(c.Delivery)
 	m.checkAPIKey(c.Bootstrap.APIKey)
 	seen := make(map[tuoguan.ComponentAppID]bool)
 	for i, component := range c.Bootstrap.Components {
@@ -143,6 +151,20 @@ func isLoopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+func (m *Mistakes) checkDelivery(d Delivery) {
+	for i, text := range d.AllowNetworks {
+		if _, err := network(text); err != nil {
+			m.add("delivery.allow_networks["+strconv.Itoa(i)+"]", strconv.Quote(text)+" is not a network", "write it like 10.0.0.0/8, or like 10.1.2.3 for one address")
+		}
+	}
+	if d.RetentionDays < minRetentionDays {
+		m.add("delivery.retention_days", strconv.Itoa(d.RetentionDays)+" is out of range", "give a number from "+strconv.Itoa(minRetentionDays)+", or remove the key")
+	}
+	if d.MaxEvents < 0 || d.MaxEvents > 0 && d.MaxEvents < minEvents {
+		m.add("delivery.max_events", strconv.Itoa(d.MaxEvents)+" is out of range", "give a number from "+strconv.Itoa(minEvents)+", or 0 for any number")
+	}
 }
 
 func (m *Mistakes) checkAPIKey(key tuoguan.Secret) {

@@ -9,6 +9,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -61,6 +62,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// OAuth is about users of merchants' accounts who log in with WeChat.
 	OAuth OAuth `yaml:"oauth"`
+	// Delivery is about what subscribers are told.
+	Delivery Delivery `yaml:"delivery"`
 	// Bootstrap is what an installation begins with.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 	// Log says what is logged, and how.
@@ -118,6 +121,40 @@ type OAuth struct {
 	ReturnURLs []string `yaml:"return_urls"`
 }
 
+// Delivery configures how events leave, and for how long they are kept.
+type Delivery struct {
+	// AllowNetworks are private networks that webhooks and brokers may be in, such as
+	// 10.0.0.0/8. All others that are not public are refused, whatever name leads there;
+	// and so is plain http to anywhere else.
+	AllowNetworks []string `yaml:"allow_networks"`
+	// RetentionDays is how long events are kept, with what became of their deliveries.
+	// One that is still to be delivered is kept longer. Defaults to 7; at least 4, for
+	// pushes that WeChat repeats are known by it.
+	RetentionDays int `yaml:"retention_days"`
+	// MaxEvents bounds how many events are kept; the oldest go first. Defaults to 0: any number.
+	MaxEvents int `yaml:"max_events"`
+}
+
+// Networks returns AllowNetworks, without those that are none.
+func (d Delivery) Networks() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, text := range d.AllowNetworks {
+		if n, err := network(text); err == nil {
+			networks = append(networks, n)
+		}
+	}
+	return networks
+}
+
+// network reads a network, or an address, which stands for itself.
+func network(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(text)
+	return n.Masked(), err
+}
+
 // Bootstrap is what a new installation starts with.
 type Bootstrap struct {
 	// APIKey may do everything: at least 32 printable characters. With it the first keys
@@ -164,7 +201,8 @@ func Default() Config {
 			MPBaseURL:   "https://mp.weixin.qq.com",
 			OpenBaseURL: "https://open.weixin.qq.com",
 		},
-		Log: Log{Level: "info", Format: "json"},
+		Delivery: Delivery{RetentionDays: 7},
+		Log:      Log{Level: "info", Format: "json"},
 	}
 }
 

@@ -124,6 +124,13 @@ func TestLoad(t *testing.T) {
 				return c
 			},
 		},
+		"networks and retention": {
+			file: complete + "delivery: {retention_days: 30, max_events: 500000}\n", environ: []string{"TUOGUAN_DELIVERY_ALLOW_NETWORKS=10.0.0.0/8, 127.0.0.1"},
+			want: func(c config.Config) config.Config {
+				c.Delivery = config.Delivery{AllowNetworks: []string{"10.0.0.0/8", "127.0.0.1"}, RetentionDays: 30, MaxEvents: 500_000}
+				return c
+			},
+		},
 		"plain http on loopback": {
 			file: strings.Replace(complete, "https://open.example.com", "http://localhost:8080", 1),
 			want: func(c config.Config) config.Config { c.Public.BaseURL = "http://localhost:8080"; return c },
@@ -141,6 +148,14 @@ func TestLoad(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	d := config.Delivery{AllowNetworks: []string{"10.1.2.3/8", "127.0.0.1", "::ffff:10.9.8.7", "fd00::/8", "nonsense"}}
+	if got, want := fmt.Sprint(d.Networks()), "[10.0.0.0/8 127.0.0.1/32 10.9.8.7/32 fd00::/8]"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -222,6 +237,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"not a number":                   {file: complete + "refresh: {workers: many, rate: 1.5}\n", keys: []string{"refresh.rate", "refresh.workers"}},
 		"numbers out of range":           {file: complete + "refresh: {workers: -1, rate: -1}\n", keys: []string{"refresh.workers", "refresh.rate"}},
+		"delivery out of range":          {file: complete + "delivery: {allow_networks: [10.0.0.0/8, example.com], retention_days: 3, max_events: 9999}\n", keys: []string{"delivery.allow_networks[1]", "delivery.retention_days", "delivery.max_events"}, say: "10.0.0.0/8"},
 		"relative path of the database":  {file: replace("sqlite:///var", "sqlite://var"), keys: []string{"storage"}},
 		"plain http elsewhere":           {file: replace("https://mp.weixin.qq.com", "http://mp.weixin.qq.com"), keys: []string{"wechat.mp_base_url"}, say: "loopback"},
 		"host that only looks loopback":  {file: replace("https://open.example.com", "http://127.0.0.1.example.com"), keys: []string{"public.base_url"}},

@@ -15,6 +15,7 @@ var settable = []string{
 	"refresh.workers", "refresh.rate",
 	"wechat.api_base_urls", "wechat.mp_base_url", "wechat.open_base_url",
 	"limits.key", "limits.authorizer", "limits.quota_floor", "oauth.return_urls",
+	"delivery.allow_networks", "delivery.retention_days", "delivery.max_events",
 	"bootstrap.api_key", "bootstrap.api_key_file",
 	"log.level", "log.format",
 }

@@ -36,7 +36,7 @@ func RunChild(ctx context.Context, file string, offset time.Duration, logger *sl
 	}
 	clock := new(tuoguan.Clock)
 	clock.Advance(offset)
-	srv, err := server.New(ctx, server.Options{Config: c, Clock: clock, Logger: logger, Responder: echo{}})
+	srv, err := server.New(ctx, server.Options{Config: c, Clock: clock, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,7 @@ func (s *stage) writeConfig(file string) error {
 	fmt.Fprintf(&y, "gateway: {listen: %q}\n", c.Gateway.Listen)
 	fmt.Fprintf(&y, "storage: %q\nmaster_key_file: %q\n", c.Storage, c.MasterKeyFile)
 	fmt.Fprintf(&y, "wechat: {api_base_urls: [%q], mp_base_url: %q, open_base_url: %q}\n", c.WeChat.APIBaseURLs[0], c.WeChat.MPBaseURL, c.WeChat.OpenBaseURL)
+	fmt.Fprintf(&y, "delivery: {allow_networks: [%q]}\n", c.Delivery.AllowNetworks[0])
 	fmt.Fprintf(&y, "log: {level: %q, format: %q}\n", c.Log.Level, c.Log.Format)
 	fmt.Fprintf(&y, "bootstrap:\n  api_key: %q\n  components:\n    - {appid: %q, secret: %q, token: %q, encoding_aes_key: %q}\n",
 		c.Bootstrap.APIKey.Reveal(), b.AppID, b.Secret.Reveal(), b.Token.Reveal(), b.EncodingAESKey.Reveal())
@@ -137,7 +138,7 @@ func (s *stage) findSecrets(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	places["/v1/authorizers"] = []byte(authorizers)
-	secrets := append(s.sim.Secrets(), s.config.Bootstrap.APIKey.Reveal())
+	secrets := append(s.sim.Secrets(), s.config.Bootstrap.APIKey.Reveal(), s.service.secret())
 	for name, text := range places {
 		for _, secret := range secrets {
 			if len(secret) >= 8 && bytes.Contains(text, []byte(secret)) {

@@ -21,7 +21,6 @@ import (
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/server"
-	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/simulator"
 )
 
@@ -87,6 +86,7 @@ type stage struct {
 	platform, control net.Listener
 	config            config.Config
 	component         simulator.Component
+	service           *service
 	logFile           *os.File
 	server            *running
 	child             *child
@@ -138,6 +138,12 @@ func (s *stage) start(ctx context.Context) (err error) {
 	s.platform, s.control = sockets[0], sockets[1]
 	s.serve(s.platform, s.sim.Handler())
 	s.serve(s.control, s.sim.ControlHandler())
+	company, err := listen(ctx, "0")
+	if err != nil {
+		return err
+	}
+	s.service = &service{url: "http://" + company.Addr().String() + "/wechat"}
+	s.serve(company, s.service)
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { _ = s.sim.Run(runCtx) })
 	s.stop = append(s.stop, func() error { cancel(); return nil })
@@ -203,6 +209,7 @@ func (s *stage) configure(public, admin, gateway string) error {
 	s.config.Storage = "sqlite://" + filepath.Join(s.options.Dir, "tuoguan.db")
 	s.config.MasterKeyFile = filepath.Join(s.options.Dir, "master.key")
 	s.config.WeChat = config.WeChat{APIBaseURLs: []string{wechat}, MPBaseURL: wechat, OpenBaseURL: wechat}
+	s.config.Delivery.AllowNetworks = []string{"127.0.0.0/8"}
 	s.config.Log = config.Log{Level: "debug", Format: "json"}
 	s.config.Bootstrap = config.Bootstrap{
 		APIKey: tuoguan.NewSecret(random(48)),
@@ -222,7 +229,6 @@ func (s *stage) startServer(ctx context.Context, public, admin, gateway net.List
 		Config:          s.config,
 		Clock:           s.clock,
 		Logger:          obs.NewLogger(s.logFile, s.config.Log.Level, s.config.Log.Format),
-		Responder:       echo{},
 		PublicListener:  public,
 		AdminListener:   admin,
 		GatewayListener: gateway,
@@ -275,6 +281,7 @@ func (s *stage) journey() *journey {
 		gateway:   caller{base: "http://" + s.config.Gateway.Listen, client: client},
 		component: s.component.AppID,
 		account:   merchant,
+		service:   s.service,
 		server:    s,
 		secret:    s.findSecrets,
 	}
@@ -311,14 +318,4 @@ func (s *stage) keepEvidence() {
 	if os.WriteFile(name, b, 0o600) == nil {
 		fmt.Fprintf(s.options.Out, "the server's log is in %s\n", name)
 	}
-}
-
-// echo answers what a user writes, so that a passive reply can be seen.
-type echo struct{}
-
-func (echo) Respond(_ context.Context, p *push.Push) (push.Reply, error) {
-	if p.MsgType != "text" {
-		return nil, nil
-	}
-	return push.Text{Content: "收到 / received: " + p.Field("Content")}, nil
 }

@@ -37,8 +37,9 @@ type journey struct {
 	token     string // the authorizer's, as last read
 	link      link
 
-	server serverControl
-	secret leakCheck
+	service *service
+	server  serverControl
+	secret  leakCheck
 }
 
 // serverControl lets the journey kill the server and start it again.
@@ -72,8 +73,10 @@ func (j *journey) steps() []step {
 		{"merchant confirms; redirect and push race", "商家确认,跳转与推送竞争", j.merchantConfirms},
 		{"token stored", "令牌入库", j.tokenStored},
 		{"a service calls WeChat through the gateway", "业务经网关调用微信", j.serviceCalls},
+		{"a service subscribes", "业务订阅事件", j.serviceSubscribes},
 		{"two hours pass", "两小时过去,令牌提前刷新", j.twoHoursPass},
 		{"a user's text is answered", "被动回复用户消息", j.userWrites},
+		{"a message while the service is away", "业务离线期间的消息不丢失", j.serviceAway},
 		{"permission change", "变更权限集", j.permissionsChange},
 		{"revocation", "取消授权", j.revocation},
 		{"re-authorization", "重新授权", j.reauthorization},

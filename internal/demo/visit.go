@@ -20,6 +20,9 @@ func (s *stage) visit(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if _, err := j.serviceSubscribes(ctx); err != nil {
+		return err
+	}
 	link, err := j.newLink(ctx)
 	if err != nil {
 		return err
@@ -32,7 +35,7 @@ func (s *stage) visit(ctx context.Context) error {
          %[3]s
   2  看状态 · See the state:
          %[4]s/
-  3  作为用户给该账号发消息 · Write to the account as a user:
+  3  作为用户给该账号发消息,由订阅了事件的业务回复 · Write to the account as a user; a service that subscribes to events answers:
          curl -d '{"from":"oUser1","type":"text","content":"hello"}' %[5]s/accounts/%[6]s/messages
   4  让两小时过去,看令牌提前刷新 · Let time pass and see the token refreshed ahead of its end:
          curl -d '{"advance":"90m"}' %[5]s/clock
@@ -40,7 +43,9 @@ func (s *stage) visit(ctx context.Context) error {
          curl -H "Authorization: Bearer %[7]s" %[4]s/v1/authorizers/%[6]s/access-token
   6  不持任何凭据调用微信 · Call WeChat without any of its credentials:
          curl -H "Authorization: Bearer %[7]s" %[10]s/as/%[6]s/cgi-bin/user/get
-  7  全网发布检测 · The release check:
+  7  看已投递的事件 · See what was delivered:
+         curl -H "Authorization: Bearer %[7]s" "%[4]s/v1/events?order=desc"
+  8  全网发布检测 · The release check:
          curl -X POST %[5]s/components/%[8]s/release-check
 
   日志 · Log: %[9]s        Ctrl-C 结束 · ends the demo
@@ -61,7 +66,7 @@ func (s *stage) narrate(ctx context.Context, j *journey) error {
 	ticker := time.NewTicker(300 * time.Millisecond)
 	defer ticker.Stop()
 	seen := make(map[string]string)
-	last := uint64(0)
+	last, heard := uint64(0), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -73,6 +78,10 @@ func (s *stage) narrate(ctx context.Context, j *journey) error {
 			if text := tell(e); text != "" {
 				fmt.Fprintf(s.options.Out, "%s  %s\n", time.Now().Format(time.TimeOnly), text)
 			}
+		}
+		for _, e := range s.service.since(heard) {
+			heard++
+			fmt.Fprintf(s.options.Out, "%s  Tuoguan → service: %s %s, signed\n", time.Now().Format(time.TimeOnly), e.Type, e.ID)
 		}
 		var list struct {
 			Items []struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/access"
+	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/simulator"
 )
 
@@ -163,7 +164,8 @@ func TestRates(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{floor: 2})
+	var short []gateway.Shortage
+	w := newWorld(t, options{floor: 2, short: func(s gateway.Shortage) { short = append(short, s) }})
 	// A quota is a day's: begin in the morning, China time, so that no midnight comes in between.
 	china := time.Now().In(time.FixedZone("UTC+8", 8*3600))
 	w.clock.Advance(time.Date(china.Year(), china.Month(), china.Day()+1, 9, 0, 0, 0, china.Location()).Sub(china))
@@ -183,6 +185,9 @@ func TestQuota(t *testing.T) {
 	}
 	if a := create(); a.status != 200 || a.errcode() != 45009 {
 		t.Errorf("one too many: %d %s", a.status, a.body)
+	}
+	if len(short) != 1 || short[0].Path != path || short[0].Remaining != 0 || short[0].Owner.Authorization().Authorizer != tuoguan.AuthorizerAppID(w.account) || short[0].Until.Sub(w.clock.Now()).Round(time.Hour) != 15*time.Hour {
+		t.Errorf("told of %+v", short)
 	}
 	if a := create(); a.status != 429 || a.problem() != "quota-exhausted" || a.header.Get("Retry-After") == "" || reached() != 5 {
 		t.Errorf("after that: %d %s, %d calls", a.status, a.body, reached())
@@ -224,6 +229,9 @@ func TestQuota(t *testing.T) {
 	}
 	if a := create(); a.problem() != "quota-exhausted" {
 		t.Errorf("at the floor: %d %s", a.status, a.body)
+	}
+	if n := len(short); n != 2 { // by the probe; two of ten are more than a tenth
+		t.Errorf("told of %+v", short)
 	}
 	if a := w.get("/quota/" + w.account + "?path=" + path); a.field("blocked_until") == nil || a.field("remaining") != 2.0 {
 		t.Errorf("quota at the floor: %d %s", a.status, a.body)

@@ -60,6 +60,9 @@ type Config struct {
 	// Observe, if set, is told of every request. It must be fast and safe for
 	// concurrent use.
 	Observe func(Call)
+	// Short, if set, is told whenever WeChat shows that a tenth of a day's quota is left
+	// at most. Likewise.
+	Short func(Shortage)
 }
 
 // Call is one request and what became of it.
@@ -93,6 +96,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(Call) {}
+	}
+	if cfg.Short == nil {
+		cfg.Short = func(Shortage) {}
 	}
 	return cfg
 }
@@ -145,7 +151,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.upstream.hosts.bases = append(g.upstream.hosts.bases, trimmed(base))
 	}
 	g.tickets = newTickets(cfg)
-	g.quotas.floor = cfg.QuotaFloor
+	g.quotas.floor, g.quotas.tell = cfg.QuotaFloor, cfg.Short
 	g.buffers.New = func() any { b := make([]byte, maxHeld); return &b }
 	return g, nil
 }

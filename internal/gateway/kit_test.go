@@ -52,6 +52,7 @@ type options struct {
 	transport http.RoundTripper
 	floor     int
 	rate      float64 // of keys and accounts; 0: none
+	short     func(gateway.Shortage)
 }
 
 func newSite(t testing.TB, st *memory.Store, clock *tuoguan.Clock, o options) *site {
@@ -76,7 +77,7 @@ func newSite(t testing.TB, st *memory.Store, clock *tuoguan.Clock, o options) *s
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Keys: s.keys, Directory: s.directory, Tokens: o.tokens, WeChat: o.wechat, Values: o.values, TokenKey: [32]byte{1, 2, 3},
-		BaseURLs: o.baseURLs, Transport: o.transport, QuotaFloor: o.floor, Clock: clock, Logger: logger,
+		BaseURLs: o.baseURLs, Transport: o.transport, QuotaFloor: o.floor, Clock: clock, Logger: logger, Short: o.short,
 		Observe: func(c gateway.Call) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -35,9 +35,21 @@ type exhaustion struct {
 	probe time.Time // when to let the next call through; zero: never
 }
 
+// lowShare is which part of a day's quota is the last of it: from there on it is short.
+const lowShare = 10
+
+// Shortage is a quota of which WeChat has shown that little is left, or nothing.
+type Shortage struct {
+	Owner     tuoguan.TokenOwner
+	Path      string // of the interface
+	Remaining int
+	Until     time.Time // when WeChat's day ends
+}
+
 // quotas remembers whose quota is used up, so that nobody spends calls on asking.
 type quotas struct {
 	floor int
+	tell  func(Shortage)
 	any   atomic.Bool // there is something in exhausted
 
 	mu        sync.Mutex
@@ -78,17 +90,19 @@ func (q *quotas) learn(key quotaKey, rep *reply, asked []byte, now time.Time) {
 	switch {
 	case rep.errcode == codeDailyQuota:
 		q.exhaust(key, now, now.Add(probeEvery))
+		q.tell(Shortage{Owner: key.owner, Path: key.path, Until: midnight(now)})
 	case key.path == "/cgi-bin/openapi/quota/get" && rep.errcode == 0 && rep.whole:
 		var question struct {
 			Path string `json:"cgi_path"`
 		}
 		var answer struct {
 			Quota *struct {
-				Remain int `json:"remain"`
+				DailyLimit int `json:"daily_limit"`
+				Remain     int `json:"remain"`
 			} `json:"quota"`
 		}
 		if json.Unmarshal(asked, &question) == nil && json.Unmarshal(rep.head, &answer) == nil && answer.Quota != nil {
-			q.shown(quotaKey{key.owner, question.Path}, answer.Quota.Remain, now)
+			q.shown(quotaKey{key.owner, question.Path}, answer.Quota.DailyLimit, answer.Quota.Remain, now)
 		}
 	case q.any.Load():
 		q.mu.Lock()
@@ -100,7 +114,10 @@ func (q *quotas) learn(key quotaKey, rep *reply, asked []byte, now time.Time) {
 }
 
 // shown takes in how many calls WeChat says remain.
-func (q *quotas) shown(key quotaKey, remain int, now time.Time) {
+func (q *quotas) shown(key quotaKey, limit, remain int, now time.Time) {
+	if remain <= limit/lowShare {
+		q.tell(Shortage{Owner: key.owner, Path: key.path, Remaining: remain, Until: midnight(now)})
+	}
 	if remain <= q.floor {
 		q.exhaust(key, now, time.Time{})
 		return
@@ -193,7 +210,7 @@ func (c *call) showQuota() error {
 		return err
 	}
 	now := c.g.cfg.Clock.Now()
-	c.g.quotas.shown(key, answer.Remaining, now)
+	c.g.quotas.shown(key, answer.DailyLimit, answer.Remaining, now)
 	q := Quota{
 		Authorizer: entry.Authorizer, Component: entry.Component, Path: path,
 		DailyLimit: answer.DailyLimit, Used: answer.Used, Remaining: answer.Remaining,

@@ -84,6 +84,12 @@ func (r *Runner) Start(kind string) (Job, error) {
 	if !ok {
 		return Job{}, ErrUnknownKind
 	}
+	return r.Run(kind, work)
+}
+
+// Run starts work that is not one of the runner's own kinds. The kind is what there is
+// one of at a time.
+func (r *Runner) Run(kind string, work Work) (Job, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

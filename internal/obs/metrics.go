@@ -29,6 +29,10 @@ type Metrics struct {
 	gateway         *prometheus.CounterVec
 	gatewayDuration *prometheus.HistogramVec
 	gatewayBytes    *prometheus.CounterVec
+	deliveries      *prometheus.CounterVec
+	deliveryTime    *prometheus.HistogramVec
+	deliveryLag     *prometheus.HistogramVec
+	replies         *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics, all of them named tuoguan_…, beside those of the
@@ -56,6 +60,12 @@ func NewMetrics() *Metrics {
 		gateway:         counter("gateway_requests_total", "Requests to the gateway, by WeChat's endpoint and by result: ok, refused by WeChat, or the problem answered.", "endpoint", "result"),
 		gatewayDuration: seconds("gateway_request_duration_seconds", "Time to serve a request to the gateway, bodies included.", "endpoint"),
 		gatewayBytes:    counter("gateway_bytes_total", "Bytes of bodies, as received from callers and as sent to them.", "direction"),
+		deliveries:      counter("deliveries_total", "Attempts to deliver an event, by where to and by what became of them.", "sink", "result"),
+		deliveryTime:    seconds("delivery_duration_seconds", "Time until the other side answered.", "sink"),
+		deliveryLag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tuoguan_delivery_lag_seconds", Help: "Time from the arrival of an event to its delivery.", Buckets: []float64{.01, .05, .25, 1, 5, 30, 300, 3600, 21600, 86400},
+		}, []string{"sink"}),
+		replies: counter("replies_total", "Passive replies asked for, by what became of them.", "result"),
 	}
 	version := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tuoguan_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": Version()},
@@ -65,6 +75,7 @@ func NewMetrics() *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), version,
 		m.pushes, m.pushDuration, m.operations, m.operationTime, m.refusals, m.calls, m.callDuration, m.requests, m.requestDuration,
 		m.gateway, m.gatewayDuration, m.gatewayBytes,
+		m.deliveries, m.deliveryTime, m.deliveryLag, m.replies,
 	)
 	return m
 }
@@ -124,6 +135,19 @@ func (m *Metrics) Gateway(endpoint, result string, took time.Duration, received,
 	m.gatewayBytes.WithLabelValues("sent").Add(float64(sent))
 }
 
+// Delivery counts an attempt to deliver an event. Sink and result are out of small sets;
+// a lag of zero is not recorded.
+func (m *Metrics) Delivery(sink, result string, took, lag time.Duration) {
+	m.deliveries.WithLabelValues(sink, result).Inc()
+	m.deliveryTime.WithLabelValues(sink).Observe(took.Seconds())
+	if lag > 0 {
+		m.deliveryLag.WithLabelValues(sink).Observe(lag.Seconds())
+	}
+}
+
+// Reply counts a passive reply that was asked for. Result is out of a small set.
+func (m *Metrics) Reply(result string) { m.replies.WithLabelValues(result).Inc() }
+
 // Count wraps the handler of a listener, counting its requests by the pattern of
 // the route that served them.
 func (m *Metrics) Count(listener string, next http.Handler) http.Handler {
@@ -155,8 +179,16 @@ func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter 
 
 // Snapshot is what the gauges show.
 type Snapshot struct {
-	Components []ComponentSnapshot
-	Problems   map[string]int // by code
+	Components    []ComponentSnapshot
+	Subscriptions []SubscriptionSnapshot
+	Problems      map[string]int // by code
+}
+
+// SubscriptionSnapshot is the part of one subscription.
+type SubscriptionSnapshot struct {
+	ID      string
+	Pending int
+	Dead    int
 }
 
 // ComponentSnapshot is the part of one component.
@@ -181,12 +213,14 @@ var (
 	ticketAgeDesc   = prometheus.NewDesc("tuoguan_ticket_age_seconds", "Age of the newest verify ticket; -1 if there is none.", []string{"component_appid"}, nil)
 	tokenExpiryDesc = prometheus.NewDesc("tuoguan_component_token_expires_in_seconds", "Remaining life of the component access token.", []string{"component_appid"}, nil)
 	authorizersDesc = prometheus.NewDesc("tuoguan_authorizers", "Authorizations by state.", []string{"component_appid", "state"}, nil)
+	pendingDesc     = prometheus.NewDesc("tuoguan_deliveries_pending", "Events that wait to be delivered, counted up to 10,000.", []string{"subscription"}, nil)
+	deadDesc        = prometheus.NewDesc("tuoguan_deliveries_dead", "Events that were given up, counted up to 10,000.", []string{"subscription"}, nil)
 	problemsDesc    = prometheus.NewDesc("tuoguan_problems", "Problems that /readyz names, by code.", []string{"code"}, nil)
 	watchDesc       = prometheus.NewDesc("tuoguan_status_readable", "1 if the state could be read for this scrape.", nil, nil)
 )
 
 func (w *watch) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ticketAgeDesc, tokenExpiryDesc, authorizersDesc, problemsDesc, watchDesc} {
+	for _, d := range []*prometheus.Desc{ticketAgeDesc, tokenExpiryDesc, authorizersDesc, pendingDesc, deadDesc, problemsDesc, watchDesc} {
 		descriptions <- d
 	}
 }
@@ -213,6 +247,10 @@ func (w *watch) Collect(metrics chan<- prometheus.Metric) {
 		for state, count := range c.Authorizers {
 			gauge(authorizersDesc, float64(count), c.AppID, state)
 		}
+	}
+	for _, sub := range snapshot.Subscriptions {
+		gauge(pendingDesc, float64(sub.Pending), sub.ID)
+		gauge(deadDesc, float64(sub.Dead), sub.ID)
 	}
 	for code, count := range snapshot.Problems {
 		gauge(problemsDesc, float64(count), code)

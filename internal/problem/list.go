@@ -48,11 +48,13 @@ var (
 		"the account has never authorized a component kept here", "该账号从未授权本平台")
 	UnknownComponent = problem("unknown-component", http.StatusNotFound, "unknown component",
 		"no such component is kept here", "未登记该第三方平台")
-	UnknownLink  = problem("unknown-link", http.StatusNotFound, "unknown authorization link", "there is no such link", "授权链接不存在")
-	UnknownEvent = problem("unknown-event", http.StatusNotFound, "unknown event", "there is no such event, or it is not kept any more", "事件不存在或已不再保留")
-	UnknownCode  = problem("unknown-code", http.StatusNotFound, "unknown code", "the code does not exist, is older than a minute, was redeemed, or is not this API key's business", "code 不存在、已过期、已使用，或不在该 API 密钥的范围内")
-	UnknownKey   = problem("unknown-key", http.StatusNotFound, "unknown API key", "there is no API key with this id", "不存在该 ID 的 API 密钥")
-	UnknownJob   = problem("unknown-job", http.StatusNotFound, "unknown job", "this replica knows no such job; ask the one that started it", "本实例没有该任务，请向启动它的实例查询")
+	UnknownLink         = problem("unknown-link", http.StatusNotFound, "unknown authorization link", "there is no such link", "授权链接不存在")
+	UnknownEvent        = problem("unknown-event", http.StatusNotFound, "unknown event", "there is no such event, or it is not kept any more", "事件不存在或已不再保留")
+	UnknownCode         = problem("unknown-code", http.StatusNotFound, "unknown code", "the code does not exist, is older than a minute, was redeemed, or is not this API key's business", "code 不存在、已过期、已使用，或不在该 API 密钥的范围内")
+	UnknownKey          = problem("unknown-key", http.StatusNotFound, "unknown API key", "there is no API key with this id", "不存在该 ID 的 API 密钥")
+	UnknownJob          = problem("unknown-job", http.StatusNotFound, "unknown job", "this replica knows no such job; ask the one that started it", "本实例没有该任务，请向启动它的实例查询")
+	UnknownSubscription = problem("unknown-subscription", http.StatusNotFound, "unknown subscription",
+		"there is no subscription with this id", "不存在该 ID 的订阅")
 
 	AmbiguousComponent = problem("ambiguous-component", http.StatusConflict, "several components hold the account",
 		"say which one with ?component=", "该账号授权了多个第三方平台，请用 ?component= 指明")
@@ -64,6 +66,8 @@ var (
 		"there is no valid token at present, and the API key may read tokens but not cause a refresh", "当前没有有效令牌，而该 API 密钥只能读取、不能触发刷新").After(5)
 	KeyConflict = problem("key-conflict", http.StatusConflict, "the API key has changed meanwhile",
 		"somebody else changed the API key at the same time; read it again", "该 API 密钥同时被他人修改，请重新读取")
+	SubscriptionConflict = problem("subscription-conflict", http.StatusConflict, "the subscription has changed meanwhile",
+		"somebody else changed the subscription at the same time; read it again", "该订阅同时被他人修改，请重新读取")
 	JobRunning = problem("job-running", http.StatusConflict, "a job of this kind is running", "wait until it has ended", "请等待其结束")
 )
 
@@ -94,8 +98,8 @@ func All() []Problem {
 	return []Problem{
 		NoSuchRoute, MethodNotAllowed, BadRequest, InvalidField, BodyTooLarge, IdempotencyConflict, PreconditionFailed,
 		Unauthorized, ExpiredKey, RevokedKey, ForbiddenAddress, MissingScope, PathRefused, RateLimited,
-		UnknownAuthorizer, UnknownComponent, UnknownLink, UnknownEvent, UnknownCode, UnknownKey, UnknownJob,
-		AmbiguousComponent, Revoked, NeedsReauthorization, RefreshNeeded, KeyConflict, JobRunning,
+		UnknownAuthorizer, UnknownComponent, UnknownLink, UnknownEvent, UnknownCode, UnknownKey, UnknownSubscription, UnknownJob,
+		AmbiguousComponent, Revoked, NeedsReauthorization, RefreshNeeded, KeyConflict, SubscriptionConflict, JobRunning,
 		NoTicket, Gated, QuotaExhausted, WeChatRefused, WeChatUnanswered, WeChatNonsense, StorageUnavailable, Unavailable, InternalError,
 	}
 }

@@ -26,7 +26,8 @@ type callers struct {
 }
 
 // newCallers makes it. The gateway reaches WeChat by the transport, if there is one.
-func (s *Server) newCallers(ctx context.Context, transport http.RoundTripper) (c callers, err error) {
+func (s *Server) newCallers(ctx context.Context, directory *access.Directory, transport http.RoundTripper) (c callers, err error) {
+	c.directory = directory
 	tokenKey, err := s.sharedKey(ctx, "gateway")
 	if err != nil {
 		return c, err
@@ -41,15 +42,12 @@ func (s *Server) newCallers(ctx context.Context, transport http.RoundTripper) (c
 	}); err != nil {
 		return c, err
 	}
-	if c.directory, err = access.NewDirectory(access.DirectoryConfig{Store: s.store, Logger: s.log}); err != nil {
-		return c, err
-	}
 	if c.audit, err = audit.New(audit.Config{Store: s.store, Clock: s.clock, Logger: s.log}); err != nil {
 		return c, err
 	}
 	if c.gateway, err = gateway.New(gateway.Config{
 		Keys: c.keys, Directory: c.directory, Tokens: s.keeper, WeChat: s.keeper.API(), Values: s.store,
-		TokenKey: [32]byte(tokenKey), BaseURLs: s.config.WeChat.APIBaseURLs, Transport: transport, QuotaFloor: s.config.Limits.QuotaFloor, Clock: s.clock, Logger: s.log, Observe: s.observeGateway,
+		TokenKey: [32]byte(tokenKey), BaseURLs: s.config.WeChat.APIBaseURLs, Transport: transport, QuotaFloor: s.config.Limits.QuotaFloor, Clock: s.clock, Logger: s.log, Observe: s.observeGateway, Short: s.short,
 	}); err != nil {
 		return c, err
 	}

@@ -22,6 +22,9 @@ import (
 // handlers makes what the public and the admin listener serve; what the gateway's does
 // is there already.
 func (s *Server) handlers(responder push.Responder) (public, private http.Handler, err error) {
+	if responder == nil {
+		responder = s.told.responder
+	}
 	s.release = releasecheck.New(releasecheck.Config{
 		Keeper: s.keeper, WeChat: s.keeper.API(), Next: responder, Logger: s.log,
 	})
@@ -43,6 +46,7 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	api, err := admin.New(admin.Config{
 		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Jobs: s.jobs, Metrics: s.metrics.Handler(),
 		Access: s.callers.keys, Directory: s.callers.directory, Audit: s.callers.audit, OAuth: s.callers.oauth, Gateway: s.callers.gateway, Values: s.store,
+		Subscriptions: s.told.set, Delivery: s.told.dispatcher, Matching: s.told.matching, CheckURL: s.told.guard.CheckURL,
 		Clock: s.clock, Logger: s.log, PublicURL: s.config.Public.BaseURL,
 	})
 	if err != nil {

@@ -6,16 +6,28 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tuoguan/tuoguan/internal/delivery"
 	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/internal/subscription"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
+	"github.com/tuoguan/tuoguan/store"
 	"github.com/tuoguan/tuoguan/wxapi"
 )
 
 // problems returns what is wrong now and what to do about it.
 func (s *Server) problems(ctx context.Context) []obs.Problem {
 	var problems []obs.Problem
+	for _, sub := range s.told.set.All() {
+		if sub.State == store.SubscriptionDisabled {
+			problems = append(problems, obs.Problem{
+				Code: "subscription_disabled", Since: sub.UpdatedAt.UTC(), Message: "subscription " + sub.ID + " (" + sub.Name + ") is disabled: " + sub.Problem,
+				Action:        "see that its receiver takes events, then resume it: tuoguan subscription resume " + sub.ID + "; what has come meanwhile is delivered then",
+				ActionChinese: "确认接收方恢复正常后执行 tuoguan subscription resume " + sub.ID + "，期间的事件会补投",
+			})
+		}
+	}
 	for _, p := range s.keeper.Health(ctx) {
 		shown := obs.Problem{
 			Code: p.Code, Component: string(p.Component), Message: p.Message, Since: p.Since.UTC(), Blocking: p.Blocking,
@@ -94,11 +106,25 @@ func (s *Server) snapshot(ctx context.Context) (obs.Snapshot, error) {
 		}
 		snapshot.Components = append(snapshot.Components, shown)
 	}
+	for _, sub := range s.told.set.All()[:min(len(s.told.set.All()), shownSubscriptions)] {
+		backlog, err := s.store.Backlog(ctx, sub.ID, countedDeliveries)
+		if err != nil {
+			return snapshot, err
+		}
+		snapshot.Subscriptions = append(snapshot.Subscriptions, obs.SubscriptionSnapshot{ID: sub.ID, Pending: backlog.Pending, Dead: backlog.Dead})
+	}
 	for _, p := range s.keeper.Health(ctx) {
 		snapshot.Problems[p.Code]++
 	}
 	return snapshot, nil
 }
+
+const (
+	// shownSubscriptions bounds how many subscriptions have gauges.
+	shownSubscriptions = 1000
+	// countedDeliveries is how far what waits for one is counted.
+	countedDeliveries = 10_000
+)
 
 func (s *Server) observePush(o push.Observation) {
 	url := "unknown" // refused before it was opened
@@ -142,3 +168,13 @@ func (s *Server) observeGateway(c gateway.Call) {
 	}
 	s.metrics.Gateway(c.Endpoint, result, c.Duration, c.Received, c.Sent)
 }
+
+func (s *Server) observeDelivery(o delivery.Observation) {
+	kind := "gone" // the subscription was removed meanwhile
+	if sub, ok := s.told.set.Get(o.Subscription); ok {
+		kind = sub.Spec.Sink.Type
+	}
+	s.metrics.Delivery(kind, o.Result, o.Latency, o.Lag)
+}
+
+func (s *Server) observeReply(o subscription.ReplyObservation) { s.metrics.Reply(string(o.Result)) }

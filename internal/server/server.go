@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,8 +20,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/access"
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
+	"github.com/tuoguan/tuoguan/internal/gateway"
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
@@ -72,7 +75,11 @@ type Server struct {
 	pushes  *push.Handler
 	release *releasecheck.Responder
 	callers callers
+	told    subscribers
+	holder  string // names this process in leases
 	metrics *obs.Metrics
+
+	shortages chan gateway.Shortage // to be announced
 
 	public, admin, gateway listener
 }
@@ -95,7 +102,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Clock.SetOffset(failpoint.ClockOffset())
 	}
 	s := &Server{
-		log: o.Logger, clock: o.Clock, config: o.Config, metrics: obs.NewMetrics(),
+		log: o.Logger, clock: o.Clock, config: o.Config, metrics: obs.NewMetrics(), holder: rand.Text(), shortages: make(chan gateway.Shortage, 64),
 		public: listener{socket: o.PublicListener}, admin: listener{socket: o.AdminListener}, gateway: listener{socket: o.GatewayListener},
 	}
 	if err := s.build(ctx, o); err != nil {
@@ -111,9 +118,16 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if err := s.openStorage(ctx); err != nil {
 		return err
 	}
-	var err error
+	directory, err := access.NewDirectory(access.DirectoryConfig{Store: s.store, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	if s.told, err = s.newSubscribers(ctx, directory); err != nil {
+		return err
+	}
 	s.keeper, err = keeper.New(keeper.Config{
 		Store:  s.store,
+		Holder: s.holder,
 		Shared: s.storage.Shared,
 		Spill:  s.spill,
 		API: wxapi.Config{
@@ -130,6 +144,9 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		Observe:     s.observeOperation,
 		Workers:     o.Config.Refresh.Workers,
 		RefreshRate: o.Config.Refresh.Rate,
+		Router:      s.told,
+		KeepPushes:  time.Duration(o.Config.Delivery.RetentionDays) * 24 * time.Hour,
+		MaxPushes:   int64(o.Config.Delivery.MaxEvents),
 	})
 	if err != nil {
 		return err
@@ -143,7 +160,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if o.HTTPClient != nil {
 		transport = o.HTTPClient.Transport
 	}
-	if s.callers, err = s.newCallers(ctx, transport); err != nil {
+	if s.callers, err = s.newCallers(ctx, directory, transport); err != nil {
 		return err
 	}
 	publicHandler, adminHandler, err := s.handlers(o.Responder)
@@ -274,6 +291,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	work.Go(func() error { return s.keeper.Run(ctx) })
 	work.Go(func() error { return s.callers.keys.Run(ctx) })
+	work.Go(func() error { return s.told.set.Run(ctx) })
+	work.Go(func() error { return s.told.dispatcher.Run(ctx) })
 	work.Go(func() error {
 		select {
 		case <-s.storage.Lost:
@@ -282,6 +301,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		}
 	})
+	work.Go(func() error { s.announceShortages(ctx); return nil })
 	work.Go(func() error { s.followKeys(ctx); return nil })
 	work.Go(func() error { s.drainSpills(ctx); return nil })
 	if s.config.Bootstrap.APIKey.IsZero() {
