@@ -2,7 +2,7 @@
 
 // Command tuoguan-proof kills, freezes, cuts off and starves servers while merchants
 // authorize, refresh and revoke at a simulated WeChat, and checks from the history of
-// it all that no token was lost.
+// it all that no token was lost, and no push that was acknowledged.
 package main
 
 import (
@@ -50,10 +50,11 @@ func newCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "tuoguan-proof",
-		Short: "prove that no token is lost, with real processes and real faults · 以真实进程与故障验证令牌不丢失",
+		Short: "prove that no token and no push is lost, with real processes and real faults · 以真实进程与故障验证令牌与推送均不丢失",
 		Long: `Run rounds of real servers on real databases against a simulated WeChat: kill -9 at
 random moments and at named places of the code, power cuts, frozen processes, cut,
-slow and half-open connections, full disks, wrong clocks, databases that are killed.
+slow and half-open connections, full disks, wrong clocks, databases that are killed or
+stand still, subscribers that are killed, hang, redirect and lie.
 Everything goes into one history per round, which a checker judges.
 
 The exit code is 0 only if nothing was violated. The history of a round with a

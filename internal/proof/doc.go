@@ -15,6 +15,12 @@
 // refresh token as soon as it has issued the next, and tells the newest to nobody: there,
 // custody alone can save an authorization.
 //
+// Rounds with [Traffic] are about pushes and what becomes of them: users write thousands of
+// messages, which are pushed as WeChat does, several times if need be; and subscribers get
+// webhooks from the servers, while they are killed time and again, hang, redirect, answer
+// slowly, or say something else than they do. In the end every event in the store has to have
+// come to every subscriber who wants it, or stand among the dead letters.
+//
 // # What is checked where
 //
 // The invariants are those of docs/invariants.md.
@@ -24,9 +30,11 @@
 //     5 (a token that a frozen or cut off server has received is found again), 6 (single
 //     flight), 8 (no stale token), 9 (revocation), 10 (convergence), 11 (tickets), 13
 //     (acknowledged pushes are in the store, and their codes are exchanged), 14 (deadline of
-//     pushes), 15 (one event per push), 19 and 21 (forged pushes), 20 (what a replay would
+//     pushes), 15 (one event per push), 16 (every event comes to every subscriber), 17 (what
+//     comes twice has a reason, and is the same), 18 (numbers and order), 19 and 21 (forged pushes), 20 (what a replay would
 //     change violates 2, 9 or 11), 22 (no plaintext), 23 as far as that nobody's token is
-//     ever used for or given to another, 28 (one server of several is lost), 31 (after a restore nothing is
+//     ever used for or given to another, 26 as far as that nobody goes where a subscriber
+//     redirects to, 28 (one server of several is lost), 31 (after a restore nothing is
 //     refreshed before the comparison), 33 (wrong clocks), 34 (after a change of the key all
 //     is well with the old one removed).
 //   - In the simulation of package keeper, in one process on virtual time: the same, over

@@ -5,9 +5,12 @@ package proof
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/proof/history"
@@ -37,6 +40,10 @@ func (s *site) inventory(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("inventory: push %d: %w", p.ID, err)
 			}
+			e.From = s.record.Since(p.ReceivedAt)
+			if s.traffic != nil && numberIn(p.Body) != "" {
+				e.From = s.traffic.began // whatever the server says
+			}
 			s.record.Add(e)
 			after = p.ID
 		}
@@ -48,6 +55,18 @@ func (s *site) inventory(ctx context.Context) error {
 
 // stored names a push in the store as the journal names it.
 func (p *platform) stored(push store.Push) (history.Event, error) {
+	sum := sha256.Sum256([]byte(push.Key))
+	e := history.Event{
+		Kind: history.Stored, Merchant: string(push.Authorizer), Number: uint32(push.ID), Note: push.Key,
+		Topic: push.Kind, EventID: "evt_" + hex.EncodeToString(sum[:16]), Sequence: push.Seq,
+	}
+	if strings.HasPrefix(push.Kind, "tuoguan.") {
+		return e, nil // one of the servers' own, of which the platform knows nothing
+	}
+	if number := numberIn(push.Body); number != "" {
+		e.Event, e.MsgID = strings.TrimPrefix(push.Kind, "event."), number
+		return e, nil
+	}
 	var body struct {
 		InfoType   string
 		MsgType    string
@@ -60,7 +79,7 @@ func (p *platform) stored(push store.Push) (history.Event, error) {
 	if err := xml.NewDecoder(bytes.NewReader(push.Body)).Decode(&body); err != nil {
 		return history.Event{}, err
 	}
-	e := history.Event{Kind: history.Stored, Merchant: string(push.Authorizer), MsgID: body.MsgID, Note: push.Key}
+	e.MsgID = body.MsgID
 	number := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 	switch {
 	case body.InfoType == "unauthorized":

@@ -18,7 +18,7 @@ const (
 	// Short is for every change: minutes, with 300 kills and 100 power cuts on SQLite.
 	Short Plan = "short"
 	// Full is what is published: 20,000 kills and 2,000 power cuts on SQLite, 2,000
-	// kills on each of the others.
+	// kills on each of the others; 1,000,000 messages and what subscribers get of them.
 	Full Plan = "full"
 	// Endless goes on with other seeds, larger rounds and everything at once.
 	Endless Plan = "endless"
@@ -115,6 +115,26 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			r.Restore = b.list == simulator.ListNewest
 		})
 	}
+	arrivals := func(store string, messages int, rate float64, stall time.Duration) {
+		add(behaviours[1].round("arrivals", store), func(r *Round) {
+			r.Traffic = Traffic{Messages: messages, Rate: rate, Copies: 0.02}
+			r.Blows, r.MinLife, r.Life, r.Latency = []Blow{Kill, Kill, Failpoint}, 200*time.Millisecond, 800*time.Millisecond, 0
+			if store == SQLite {
+				return
+			}
+			r.Blows, r.MinLife, r.Life = append(r.Blows, Pause), 1500*time.Millisecond, 3*time.Second
+			r.Spells, r.Stall, r.Calm = []Spell{StoreCut, StoreSlow, StoreHalfOpen, StoreStall}, stall, 2*time.Second
+			if stall > 10*time.Second {
+				r.Between = 20 * time.Second
+			}
+		})
+	}
+	// With healthy servers nothing comes twice but for what subscribers do.
+	calm := func(store string, messages int, rate float64) {
+		add(behaviours[1].round("arrivals-calm", store), func(r *Round) {
+			r.Traffic, r.Latency = Traffic{Messages: messages, Rate: rate, Copies: 0.02}, 0
+		})
+	}
 	for _, store := range stores {
 		lite := store == SQLite
 		switch {
@@ -128,11 +148,14 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			weather(behaviours[0], store, 30*time.Second)
 			clocks(behaviours[0], store, 15*time.Second)
 			keys(behaviours[1], store, 15*time.Second)
+			arrivals(store, 5_000, 500, 0)
+			calm(store, 1_500, 500)
 		case p == Short:
 			kills(behaviours[0], store, 20, killing...)
 			weather(behaviours[0], store, 40*time.Second)
 			power(behaviours[0], store, 10)
 			keys(behaviours[1], store, 10*time.Second)
+			arrivals(store, 2_500, 200, 4*time.Second)
 		case p == Full && lite:
 			for i := range 24 {
 				b := behaviours[i%len(behaviours)]
@@ -150,6 +173,10 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			weather(behaviours[0], store, 3*time.Minute)
 			clocks(behaviours[0], store, 2*time.Minute)
 			keys(behaviours[1], store, 2*time.Minute)
+			for range 5 {
+				arrivals(store, 130_000, 1_200, 0)
+			}
+			calm(store, 50_000, 1_200)
 		case p == Full:
 			for i := range 2 {
 				kills(behaviours[2*i], store, 250, Kill)
@@ -161,6 +188,10 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			power(behaviours[0], store, 100)
 			full(behaviours[0], store, time.Minute)
 			keys(behaviours[1], store, 2*time.Minute)
+			for range 2 {
+				arrivals(store, 90_000, 600, 30*time.Second)
+			}
+			calm(store, 20_000, 600)
 		default:
 			b := behaviours[cycle%len(behaviours)]
 			n := 1000
@@ -174,6 +205,7 @@ func (p Plan) Rounds(stores []string, seed uint64, cycle int) []Round {
 			full(b, store, 2*time.Minute)
 			clocks(b, store, 2*time.Minute)
 			keys(b, store, 2*time.Minute)
+			arrivals(store, 50_000, 500, 30*time.Second)
 		}
 	}
 	return rounds

@@ -26,7 +26,7 @@ func TestPlans(t *testing.T) {
 			if r.Store == SQLite && r.Replicas != 1 {
 				t.Errorf("%s: %s has %d processes on one file", p, r.Name, r.Replicas)
 			}
-			if r.Cycles == 0 && r.Lasts == 0 && r.MaxSpells == 0 {
+			if r.Cycles == 0 && r.Lasts == 0 && r.MaxSpells == 0 && r.Traffic.Messages == 0 {
 				t.Errorf("%s: %s never ends", p, r.Name)
 			}
 		}
@@ -75,6 +75,13 @@ func TestPlansKeepTheirPromises(t *testing.T) {
 		if n := count(c.plan, c.store, c.blow); n < c.least {
 			t.Errorf("%s, %s: %d times %s, fewer than %d", c.plan, c.store, n, c.blow, c.least)
 		}
+	}
+	messages := 0
+	for _, r := range Full.Rounds([]string{SQLite, Postgres, MySQL}, 1, 0) {
+		messages += r.Traffic.Messages
+	}
+	if messages < 1_000_000 {
+		t.Errorf("the full plan has %d messages", messages)
 	}
 	modes := make(map[simulator.RefreshTokenMode]bool)
 	for _, r := range Full.Rounds([]string{SQLite}, 1, 0) {

@@ -65,10 +65,13 @@ type Round struct {
 	Lasts         time.Duration // zero: until the cycles are done
 	MinLife, Life time.Duration
 
-	// Spells come over the site, each for about Calm, with about Calm between them.
+	// Spells come over the site, each for about Calm, with about Between between them; if
+	// that is zero, with about Calm.
 	Spells    []Spell
 	Calm      time.Duration
-	MaxSpells int // with no blows and no time given, the round ends after so many
+	Between   time.Duration
+	Stall     time.Duration // how long a StoreStall lasts
+	MaxSpells int           // with no blows and no time given, the round ends after so many
 
 	// Restore is whether in the end a backup is restored that is older than every
 	// refresh token. The platform has to tell the newest then.
@@ -78,6 +81,8 @@ type Round struct {
 	Skew    time.Duration // every process's clock is wrong by as much, at the most
 	Forced  float64       // share of callers' requests that force a refresh
 	Change  time.Duration // mean time between two decisions of merchants
+
+	Traffic Traffic // of what users write; with it, merchants decide nothing and callers ask for nothing
 }
 
 // faults is the platform of the round.
@@ -147,7 +152,14 @@ func Run(ctx context.Context, c Config, round Round) (o Outcome, err error) {
 	if err := s.populate(ctx); err != nil {
 		return o, err
 	}
-	if err := s.act(ctx); err != nil {
+	act := s.act
+	if round.Traffic.Messages > 0 {
+		if err := s.subscribe(ctx); err != nil {
+			return o, err
+		}
+		act = s.arrive
+	}
+	if err := act(ctx); err != nil {
 		return o, err
 	}
 	if err := s.rest(ctx); err != nil {
@@ -246,6 +258,11 @@ func (s *site) rest(ctx context.Context) error {
 			r.kill() // it may die or err at a mark, or have a wrong clock
 		}
 		if err := s.startAll(ctx); err != nil {
+			return err
+		}
+	}
+	if s.traffic != nil {
+		if err := s.drain(ctx); err != nil {
 			return err
 		}
 	}

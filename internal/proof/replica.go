@@ -297,6 +297,7 @@ func (r *replica) config() string {
 		fmt.Fprintf(&y, "spill_file: %q\n", r.spillFile())
 	}
 	fmt.Fprintf(&y, "wechat: {api_base_urls: [%q], mp_base_url: %q, open_base_url: %q}\n", base, base, base)
+	fmt.Fprintf(&y, "delivery: {allow_networks: [\"127.0.0.1\"]}\n")
 	fmt.Fprintf(&y, "log: {level: %q, format: json}\n", r.site.config.LogLevel)
 	fmt.Fprintf(&y, "bootstrap:\n  api_key: %q\n  components:\n    - {appid: %q, secret: %q, token: %q, encoding_aes_key: %q}\n",
 		r.site.apiKey, c.AppID, c.Secret, c.Token, c.EncodingAESKey)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/internal/proof/checker"
 )
 
@@ -126,14 +127,13 @@ func (r *Report) Markdown(w io.Writer) error {
 	line("%s, %d cores (%s), %s of memory, %s.", m.System, m.Cores, m.Model, m.Memory, m.Go)
 	line("")
 	line("**%d violations; %d refresh tokens lost that had to be there.**", len(t.Violations), t.LostTokens())
-	line("")
-	line("| Store | Round | Platform | Seed | Blows | Kills | of them met a refresh | Power cuts | Spells | Refreshes | Tokens read | Beyond saving | Violations | Took |")
-	line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
-	for _, o := range r.Outcomes {
-		p, x := o.Round, o.Report
-		line("| %s × %d | %s | %s, tells %s | %d | %d | %d | %d (%d at the platform, %d just answered) | %d | %d | %d | %d | %s | %d | %s |",
-			p.Store, p.Replicas, p.shortName(), p.Rotation, p.List, p.Seed, o.Cycles, x.Kills, x.KillsInFlight, x.InFlight, x.InWindow, o.Cuts, o.Spells,
-			x.Refreshes, x.Answers, counts(x.Lost), len(x.Violations), o.Took.Round(time.Second))
+	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Round.Traffic.Messages == 0 }) {
+		line("")
+		r.custody(line)
+	}
+	if t.Arrivals.Pushes > 0 {
+		line("")
+		r.arrivals(line)
 	}
 	line("")
 	line("In all: %d processes started, %d killed, %d died elsewhere (%s), %d power cuts, %d pauses; %d refresh tokens issued, of which %d were shown to be kept; %d refreshes answered, %d denied; %d tokens handed out to callers; %d pushes acknowledged; %d forged pushes refused; %d merchants looked at when all was over; %d events.",
@@ -159,6 +159,48 @@ func (r *Report) Markdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// custody writes what the rounds about tokens have shown.
+func (r *Report) custody(line func(format string, args ...any)) {
+	line("| Store | Round | Platform | Seed | Blows | Kills | of them met a refresh | Power cuts | Spells | Refreshes | Tokens read | Beyond saving | Violations | Took |")
+	line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	for _, o := range r.Outcomes {
+		p, x := o.Round, o.Report
+		if p.Traffic.Messages > 0 {
+			continue
+		}
+		line("| %s × %d | %s | %s, tells %s | %d | %d | %d | %d (%d at the platform, %d just answered) | %d | %d | %d | %d | %s | %d | %s |",
+			p.Store, p.Replicas, p.shortName(), p.Rotation, p.List, p.Seed, o.Cycles, x.Kills, x.KillsInFlight, x.InFlight, x.InWindow, o.Cuts, o.Spells,
+			x.Refreshes, x.Answers, counts(x.Lost), len(x.Violations), o.Took.Round(time.Second))
+	}
+}
+
+// arrivals writes what the rounds with traffic have shown.
+func (r *Report) arrivals(line func(format string, args ...any)) {
+	line("| Store | Seed | Messages | Given up | Slowest answer | Kills | of subscribers | Pauses | Spells | Events × subscribers | Requests | Twice | without a reason | Dead | Violations | Took |")
+	line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	for _, o := range r.Outcomes {
+		p, x, a := o.Round, o.Report, o.Report.Arrivals
+		if p.Traffic.Messages == 0 {
+			continue
+		}
+		line("| %s × %d | %d | %d | %d | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s |",
+			p.Store, p.Replicas, p.Seed, a.Pushes, a.GivenUp, a.Slowest.Round(time.Millisecond), x.Kills+atMarks(x.Deaths), a.Downs, x.Pauses, o.Spells,
+			a.Taken, a.Deliveries, a.Duplicates, a.Unexplained, a.Dead, len(x.Violations), o.Took.Round(time.Second))
+	}
+	line("")
+	line("Given up: after three tries, as WeChat does. An event counts as come to a subscriber once that was about to answer 2xx. Twice: taken once more, always under the same id and with the same body; without a reason: although nobody was killed, stopped or cut off between the first time and %s after.",
+		checker.Config{}.WithDefaults().Mark)
+}
+
+// atMarks counts the deaths at named places of the code.
+func atMarks(deaths map[string]int) int {
+	n := 0
+	for _, mark := range failpoint.Names() {
+		n += deaths[string(mark)]
+	}
+	return n
 }
 
 // shortName is the name without what other columns say.

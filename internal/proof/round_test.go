@@ -43,6 +43,24 @@ func TestRound(t *testing.T) {
 			t.Errorf("%d secrets were searched for in %d bytes", o.Secrets, o.Bytes)
 		}
 	})
+	t.Run("arrivals", func(t *testing.T) {
+		t.Parallel()
+		arrivals := Round{
+			Name: "arrivals", Store: SQLite, Seed: 9, Replicas: 1, Rotation: simulator.RotateStrict, List: simulator.ListNewest,
+			Blows: []Blow{Kill, Failpoint}, MinLife: 300 * time.Millisecond, Life: 300 * time.Millisecond,
+			Traffic: Traffic{Messages: 1500, Rate: 300, Copies: 0.05},
+		}
+		o, err := Run(t.Context(), Config{ServerBinary: server, Dir: t.TempDir(), Merchants: 20}, arrivals)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range o.Report.Violations {
+			t.Error(v)
+		}
+		if a := o.Report.Arrivals; a.Pushes != 1500 || a.Taken < 3000 || a.Untaken == 0 || a.Downs == 0 || o.Report.Acknowledged < 1400 || o.Cycles == 0 {
+			t.Errorf("too little has happened: %+v, %d acknowledged, %d blows", a, o.Report.Acknowledged, o.Cycles)
+		}
+	})
 	t.Run("without a window", func(t *testing.T) {
 		t.Parallel()
 		strict := checker.Config{Window: time.Nanosecond, FaultWindow: time.Nanosecond, Recovery: time.Second}

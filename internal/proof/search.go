@@ -149,6 +149,12 @@ func (n *needles) in(text io.Reader) (needle, int64, error) {
 func (s *site) search() (secrets int, size int64, err error) {
 	n := newNeedles()
 	all := append(s.platform.sim.Secrets(), s.apiKey)
+	if s.traffic != nil {
+		all = append(all, s.traffic.canary)
+	}
+	for _, sub := range s.subscribers {
+		all = append(all, sub.secretText)
+	}
 	for _, secret := range all {
 		n.add(secret)
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -48,6 +49,10 @@ type site struct {
 	// round has spells there.
 	platformProxies []*services.Proxy
 
+	traffic     *traffic // of a round with traffic, as the following
+	subscribers []*subscriber
+	decoy       net.Listener // where no server may come
+
 	merchants []*merchant
 	suspects  chan *merchant
 
@@ -63,6 +68,7 @@ type site struct {
 // holds busy.
 type merchant struct {
 	appid    string
+	userName string // gh_…
 	busy     sync.Mutex
 	suspect  atomic.Bool
 	standing bool
@@ -154,7 +160,7 @@ func (s *site) register() error {
 		if err != nil {
 			return err
 		}
-		s.merchants = append(s.merchants, &merchant{appid: a.AppID})
+		s.merchants = append(s.merchants, &merchant{appid: a.AppID, userName: a.UserName})
 	}
 	for _, path := range []string{"api_authorizer_token", "api_component_token", "api_query_auth", "api_get_authorizer_info", "api_get_authorizer_list"} {
 		// A day's calls happen in minutes here.
@@ -519,6 +525,12 @@ func (s *site) close() error {
 		if done := r.ended(); done != nil {
 			r.kill()
 		}
+	}
+	for _, sub := range s.subscribers {
+		sub.kill()
+	}
+	if s.decoy != nil {
+		errs = append(errs, s.decoy.Close())
 	}
 	if s.platform != nil {
 		errs = append(errs, s.platform.server.Close())

@@ -3,6 +3,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ const (
 	StoreSlow        Spell = "store_slow"         // a slow one
 	StoreHalfOpen    Spell = "store_half_open"    // one on which nothing passes
 	StoreRestart     Spell = "store_restart"      // the database is restarted
+	StoreStall       Spell = "store_stall"        // it stands still, for 30 s or as long as the round says
 	StoreKill        Spell = "store_kill"         // the database is killed, and started again
 	StorePower       Spell = "store_power"        // the power of the database's disk is cut
 	PlatformCut      Spell = "platform_cut"       // no connection to the platform
@@ -165,9 +167,14 @@ func (s *site) launch(random *rand.Rand) launch {
 			failpoint.ExchangeBeforeSend, failpoint.ExchangeAfterReplyBeforeCommit, failpoint.ExchangeAfterCommit,
 			failpoint.InboxBeforeCommit, failpoint.InboxAfterCommitBeforeReply, failpoint.SpillMidDrain,
 		}
+		soon := 12 // it comes by there so often before something happens, at the most
+		if s.traffic != nil {
+			soon = max(int(s.round.Traffic.Rate), soon)
+			marks = []failpoint.Name{failpoint.InboxBeforeCommit, failpoint.InboxAfterCommitBeforeReply, failpoint.DeliverAfterPOSTBeforeMark}
+		}
 		mark := marks[random.IntN(len(marks))]
 		action := []string{"kill", "kill", "kill", "panic", "delay(5ms)", "error"}[random.IntN(6)]
-		l.failpoints = fmt.Sprintf("%s=%s#%d", mark, action, 1+random.IntN(12))
+		l.failpoints = fmt.Sprintf("%s=%s#%d", mark, action, 1+random.IntN(soon))
 	}
 	if s.round.Skew > 0 {
 		l.offset = time.Duration((2*random.Float64() - 1) * float64(s.round.Skew)).Round(time.Millisecond)
@@ -181,7 +188,7 @@ func (s *site) weather(ctx context.Context, random *rand.Rand) error {
 		return nil
 	}
 	for n := 0; n < s.round.MaxSpells || s.round.MaxSpells == 0; n++ {
-		pause(ctx, time.Duration(random.ExpFloat64()*float64(s.round.Calm)))
+		pause(ctx, time.Duration(random.ExpFloat64()*float64(cmp.Or(s.round.Between, s.round.Calm))))
 		if over(ctx) {
 			break
 		}
@@ -230,6 +237,12 @@ func (s *site) bring(ctx context.Context, spell Spell, lasts time.Duration, rand
 	switch spell {
 	case StoreRestart:
 		return s.store.service.Restart(context.WithoutCancel(ctx))
+	case StoreStall:
+		if err := s.store.service.Pause(); err != nil {
+			return err
+		}
+		pause(ctx, s.round.Stall)
+		return s.store.service.Continue()
 	case StoreKill:
 		if err := s.store.service.Kill(); err != nil {
 			return err
@@ -328,7 +341,7 @@ func (r Round) hostile() simulator.Faults {
 func (s *site) tormentAll(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.round.Lasts > 0 {
+	if s.round.Lasts > 0 && s.traffic == nil {
 		ctx, cancel = context.WithTimeout(ctx, s.round.Lasts)
 		defer cancel()
 	}
@@ -344,7 +357,9 @@ func (s *site) tormentAll(ctx context.Context) error {
 		group = &all
 	}
 	group.Go(func() { errs[len(s.replicas)] = s.weather(ctx, rand.New(rand.NewPCG(s.round.Seed, 4))) })
-	rest.Go(func() { errs[len(s.replicas)+1] = s.vigil(ctx) })
+	if s.traffic == nil { // else there is one until the end
+		rest.Go(func() { errs[len(s.replicas)+1] = s.vigil(ctx) })
+	}
 	all.Wait()
 	cancel()
 	rest.Wait()

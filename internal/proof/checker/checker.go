@@ -18,6 +18,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ type Config struct {
 	Deadline time.Duration
 	// Margin is what a token handed out has left at least. Defaults to 10 s.
 	Margin time.Duration
+	// Mark is how long a server that runs, on a store that works, may take to note that
+	// an event was delivered. Defaults to 250 ms.
+	Mark time.Duration
 }
 
 // WithDefaults fills in what is zero.
@@ -55,6 +59,7 @@ func (c Config) WithDefaults() Config {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Window: 50 * time.Millisecond, &c.FaultWindow: 3 * time.Second, &c.Notice: 2 * time.Second, &c.RevocationNotice: time.Second,
 		&c.Recovery: 60 * time.Second, &c.Lease: 15 * time.Second, &c.Deadline: 4500 * time.Millisecond, &c.Margin: 10 * time.Second,
+		&c.Mark: 250 * time.Millisecond,
 	} {
 		if *field == 0 {
 			*field = value
@@ -97,9 +102,10 @@ type Checker struct {
 	mintFailed time.Duration // when a mint was last refused
 	restored   uint64        // the event of a restore, until the list was read after it
 	forged     *history.Event
-	pushed     map[pushed]*history.Event // acknowledged
-	stored     map[pushed][]string       // keys in the store, by what they are
+	pushed     map[pushed]told     // acknowledged
+	stored     map[pushed][]string // keys in the store, by what they are
 	inventory  bool
+	arrivals   arrivals
 }
 
 type platform struct {
@@ -130,7 +136,16 @@ type fault struct{ name, replica string }
 // ofStore: a token may have to go to the spill file.
 func (f fault) ofStore() bool {
 	switch f.name {
-	case "store_cut", "store_slow", "store_half_open", "store_restart", "store_kill", "store_power", "disk_full", "slow_machine":
+	case "store_cut", "store_stall", "store_slow", "store_half_open", "store_restart", "store_kill", "store_power", "disk_full", slowMachine:
+		return true
+	}
+	return false
+}
+
+// bars: nobody who has it can ask the store.
+func (f fault) bars() bool {
+	switch f.name {
+	case "store_cut", "store_stall", "store_half_open", "store_restart", "store_kill", "store_power":
 		return true
 	}
 	return false
@@ -190,6 +205,7 @@ type accessToken struct {
 	deliveries    []delivery
 	kept          time.Duration
 	diesEarly     bool
+	lived         time.Duration // when the platform last took it
 }
 
 // told is something acknowledged by a server.
@@ -228,7 +244,7 @@ func New(c Config) *Checker {
 	return &Checker{
 		config: c.WithDefaults(), report: Report{Lost: make(map[string]int)},
 		processes: make(map[string]*process), requests: make(map[uint64]*request), merchants: make(map[string]*merchant),
-		faults: make(map[fault][]*spell), pushed: make(map[pushed]*history.Event), stored: make(map[pushed][]string),
+		faults: make(map[fault][]*spell), pushed: make(map[pushed]told), stored: make(map[pushed][]string), arrivals: newArrivals(),
 	}
 }
 
@@ -279,13 +295,18 @@ func (c *Checker) Add(e history.Event) {
 		c.report.Pauses++
 		p := c.process(e.Process)
 		p.pauses = append(p.pauses, spell{begin: e.At})
+		c.arrivals.pauses = append(c.arrivals.pauses, &spell{begin: e.At})
+		c.arrivals.asleep[e.Process] = c.arrivals.pauses[len(c.arrivals.pauses)-1]
 	case history.Continue:
 		c.disturbed = e.At
+		if s := c.arrivals.asleep[e.Process]; s != nil {
+			s.end = e.At
+		}
 		if p := c.process(e.Process); len(p.pauses) > 0 {
 			p.pauses[len(p.pauses)-1].end = e.At
 		}
 	case history.Fault:
-		if e.Fault != "slow_machine" {
+		if e.Fault != slowMachine {
 			c.disturbed = e.At
 		}
 		key := fault{e.Fault, e.Process}
@@ -298,6 +319,9 @@ func (c *Checker) Add(e history.Event) {
 			begin := e.At
 			if e.From != 0 {
 				begin = e.From
+			}
+			if e.Fault == receiverDown {
+				c.report.Arrivals.Downs++
 			}
 			spells = append(spells, &spell{begin: begin})
 			c.faults[key] = spells[max(len(spells)-1<<14, 0):]
@@ -313,8 +337,21 @@ func (c *Checker) Add(e history.Event) {
 		c.lost(e)
 	case history.Settled:
 		c.settled(e)
+	case history.Subscribed:
+		c.subscribed(e)
+	case history.Delivered:
+		c.delivered(e)
+	case history.Unheard:
+		c.unheard(e)
+	case history.Again:
+		c.again(e)
+	case history.Listed:
+		c.listed(e)
+	case history.Strayed:
+		c.violation("INV-26", "", e, "a connection came to %s", e.Note)
 	case history.Stored:
 		c.inventory = true
+		c.inStore(e)
 		key := pushed{e.Event, e.Merchant, e.MsgID}
 		if e.Event != "" && !slices.Contains(c.stored[key], e.Note) {
 			c.stored[key] = append(c.stored[key], e.Note)
@@ -332,9 +369,9 @@ func (c *Checker) Finish() Report {
 		c.violation("history", "", history.Event{At: c.now}, "the history has no end: it was cut off")
 	}
 	if c.inventory {
-		for key, e := range c.pushed {
+		for key, acknowledged := range c.pushed {
 			if len(c.stored[key]) == 0 {
-				c.violation("INV-13", key.merchant, *e, "the push %s %s was answered with success and is not in the store", key.event, key.id)
+				c.violationOf("INV-13", key.merchant, acknowledged.at, []uint64{acknowledged.seq}, "the push %s %s was answered with success and is not in the store", key.event, key.id)
 			}
 		}
 		for key, keys := range c.stored {
@@ -342,6 +379,7 @@ func (c *Checker) Finish() Report {
 				c.violation("INV-15", key.merchant, history.Event{At: c.now}, "the push %s %s is in the store %d times", key.event, key.id, len(keys))
 			}
 		}
+		c.finishArrivals()
 	}
 	return c.Report()
 }
@@ -552,22 +590,38 @@ func (c *Checker) pausedOrCut(p *process, from, to time.Duration) bool {
 	return c.faulty(p, from, to, func(f fault) bool { return f.ofPlatform() || f.ofStore() })
 }
 
-// faulty reports whether a process had a fault of the kind in that time.
-func (c *Checker) faulty(p *process, from, to time.Duration, kind func(fault) bool) bool {
+// reachable returns for how long, in that time, the process could ask the store. While it
+// cannot it hands out what it has, and hears nothing of what others were told just before.
+func (c *Checker) reachable(process string, from, to time.Duration) time.Duration {
+	var away []spell
 	for f, spells := range c.faults {
-		if f.replica != "" && f.replica != p.replica || !kind(f) {
+		if !f.bars() || f.replica != "" && f.replica != c.process(process).replica {
 			continue
 		}
-		for _, s := range slices.Backward(spells) {
-			if s.touches(from, to) {
-				return true
+		for _, s := range spells {
+			clipped := spell{begin: max(s.begin, from), end: to}
+			if s.end != 0 {
+				clipped.end = min(s.end, to)
 			}
-			if s.end != 0 && s.end < from {
-				break // those before it ended even earlier
+			if clipped.begin < clipped.end {
+				away = append(away, clipped)
 			}
 		}
 	}
-	return false
+	slices.SortFunc(away, func(a, b spell) int { return cmp.Compare(a.begin, b.begin) })
+	left, seen := to-from, from
+	for _, s := range away {
+		if s.end > seen {
+			left -= s.end - max(s.begin, seen)
+			seen = s.end
+		}
+	}
+	return left
+}
+
+// faulty reports whether a process had a fault of the kind in that time.
+func (c *Checker) faulty(p *process, from, to time.Duration, kind func(fault) bool) bool {
+	return c.touched(from, to, func(f fault) bool { return (f.replica == "" || f.replica == p.replica) && kind(f) })
 }
 
 // answering ends what the platform does for a request.
@@ -769,6 +823,7 @@ func (c *Checker) kill(e history.Event) {
 	}
 	if p.died == 0 {
 		p.died = e.At
+		c.arrivals.deaths = append(c.arrivals.deaths, e.At)
 	}
 }
 
@@ -780,6 +835,7 @@ func (c *Checker) gone(e history.Event) {
 		}
 		c.report.Deaths[e.Note]++
 		p.died = max(e.From, 1)
+		c.arrivals.deaths = append(c.arrivals.deaths, p.died)
 	}
 	for _, r := range c.requests {
 		if r.process == p && r.merchant != nil {
@@ -879,6 +935,7 @@ func (c *Checker) fresh(m *merchant, a *accessToken, e history.Event) {
 		return
 	}
 	if e.Errcode == 0 {
+		a.lived = e.At
 		if e.Left > 0 && e.Left+e.At-e.From < c.config.Margin-100*time.Millisecond && !a.diesEarly {
 			c.violation("INV-8", m.appid, e, "%s handed out a token that dies in %v", e.Process, e.Left)
 		}
@@ -892,7 +949,7 @@ func (c *Checker) fresh(m *merchant, a *accessToken, e history.Event) {
 	case a.grant < m.grant || !m.standing:
 		// The merchant has authorized anew or revoked, which killed it. The server is
 		// held to what it was told.
-		if m.granted.number > a.grant && e.From > m.granted.at+c.config.Notice {
+		if m.granted.number > a.grant && c.reachable(e.Process, m.granted.at, e.From) > c.config.Notice {
 			c.violationOf("INV-8", m.appid, e.At, []uint64{m.granted.seq, e.Seq}, "%s handed out a token of grant %d, though grant %d was acknowledged %v before", e.Process, a.grant, m.granted.number, e.From-m.granted.at)
 			return
 		}
@@ -905,7 +962,7 @@ func (c *Checker) fresh(m *merchant, a *accessToken, e history.Event) {
 			// What has not been handed out yet may be in the spill file of the process that
 			// got it, of which others know nothing.
 			mine := slices.DeleteFunc(slices.Clone(newer.deliveries), func(d delivery) bool { return d.process.name != e.Process })
-			if since, ok := c.keptSince(mine, newer.kept); ok && e.From > since+c.config.Notice {
+			if since, ok := c.keptSince(mine, newer.kept); ok && c.reachable(e.Process, max(since, a.lived), e.From) > c.config.Notice {
 				c.violationOf("INV-8", m.appid, e.At, []uint64{e.Seq}, "%s handed out access token %d, which is dead; %d has been stored since %v", e.Process, a.number, newer.number, since)
 				return
 			}
@@ -921,13 +978,16 @@ func (c *Checker) fresh(m *merchant, a *accessToken, e history.Event) {
 // --- pushes
 
 func (c *Checker) push(e history.Event) {
+	if e.From != 0 {
+		c.written(e)
+	}
 	if !e.Accepted {
 		return
 	}
 	c.report.Acknowledged++
 	key := pushed{e.Event, e.Merchant, e.MsgID}
-	if c.pushed[key] == nil && !c.inventory {
-		c.pushed[key] = &e
+	if _, known := c.pushed[key]; !known && !c.inventory {
+		c.pushed[key] = told{at: e.At, seq: e.Seq}
 	}
 	switch e.Event {
 	case "component_verify_ticket":
@@ -964,9 +1024,14 @@ func (c *Checker) minted(e history.Event) {
 func (c *Checker) took(e history.Event) {
 	c.report.Pushes++
 	p := c.process(e.Process)
-	if took := e.At - e.From; took > c.config.Deadline && p.died == 0 && !p.frozen(e.From, e.At) {
+	if p.died != 0 || p.frozen(e.From, e.At) {
+		return
+	}
+	took := e.At - e.From
+	if took > c.config.Deadline {
 		c.violation("INV-14", "", e, "%s took %v to answer a push", e.Process, took)
 	}
+	c.report.Arrivals.answered(took)
 }
 
 func (c *Checker) forgery(e history.Event) {

@@ -369,6 +369,17 @@ func TestInvariants(t *testing.T) {
 		"INV-8: replaced just now": {
 			story: usual("rotate-strict", "empty").refresh("0.1", one, 1).hands("0.1", one, 2).wait(time.Second).hands("0.1", one, 1, dead(40001)),
 		},
+		"INV-8: replaced by one with which it lived on for a while": {
+			story: usual("rotate-strict", "empty").refresh("0.1", one, 1).hands("0.1", one, 2).wait(3*time.Second).hands("0.1", one, 1).wait(time.Second).hands("0.1", one, 1, dead(40001)),
+		},
+		"INV-8: replaced just before the store went away": {
+			story: usual("rotate-strict", "empty").refresh("0.1", one, 1).hands("0.1", one, 2).wait(time.Second).fault("store_power", true).wait(time.Minute).hands("0.1", one, 1, dead(40001)),
+		},
+		"INV-8: replaced by one that was to be had between two outages": {
+			story: usual("rotate-strict", "empty").refresh("0.1", one, 1).hands("0.1", one, 2).wait(time.Second).fault("store_cut", true).wait(time.Minute).fault("store_cut", false).
+				wait(1500*time.Millisecond).fault("store_kill", true).wait(time.Second).hands("0.1", one, 1, dead(40001)),
+			want: []string{"INV-8"},
+		},
 		"INV-8: replaced by one that died with its process": {
 			story: usual("rotate-strict", "empty").refresh("0.1", one, 1).kill("0.1").start("0.2").wait(3*time.Second).hands("0.2", one, 1, dead(40001)),
 		},

@@ -56,6 +56,8 @@ type Report struct {
 	Acknowledged int `json:"acknowledged"` // with success, as the platform saw it
 	Forgeries    int `json:"forgeries"`
 	Settled      int `json:"settled"` // looks at a merchant with all faults off
+
+	Arrivals Arrivals `json:"arrivals"`
 }
 
 // Gaps counts how long tokens were in memory alone when the process died.
@@ -107,6 +109,7 @@ func (r Report) Add(o Report) Report {
 	} {
 		*pair[0] += *pair[1]
 	}
+	r.Arrivals = r.Arrivals.add(o.Arrivals)
 	r.Duration += o.Duration
 	r.MaxOverlap = max(r.MaxOverlap, o.MaxOverlap)
 	r.Gaps.Longest = max(r.Gaps.Longest, o.Gaps.Longest)
@@ -125,6 +128,9 @@ func (r Report) Add(o Report) Report {
 
 // Summary is the report in one line.
 func (r Report) Summary() string {
+	if r.Arrivals.Pushes > 0 {
+		return fmt.Sprintf("%d violations; %d kills; %s", len(r.Violations), r.Kills, r.Arrivals.summary())
+	}
 	return fmt.Sprintf("%d violations, %d tokens lost; %d kills (%d met a refresh: %d at the platform, %d just answered), %d refreshes, %d tokens handed out, beyond saving %v",
 		len(r.Violations), r.LostTokens(), r.Kills, r.KillsInFlight, r.InFlight, r.InWindow, r.Refreshes, r.Answers, r.Lost)
 }

@@ -40,7 +40,8 @@ const (
 	// instead.
 	Reply Kind = "reply"
 	// Push: the platform pushed and judged the answer. Event, Merchant, Number of the
-	// ticket or the code inside, Grant, MsgID, Attempt, Accepted, Copy.
+	// ticket or the code inside, Grant, MsgID, Attempt, Accepted, Copy. With a Process it
+	// tells what Took does as well; a Status of 0 is no answer within WeChat's five seconds.
 	Push Kind = "push"
 	// Took: a server answered a push, whatever it was. Process, Status; from From to At.
 	Took Kind = "took"
@@ -61,8 +62,27 @@ const (
 	// Stop and Continue: a process is frozen, and goes on. Process.
 	Stop     Kind = "stop"
 	Continue Kind = "continue"
-	// Fault: something else begins or ends. Fault, On, Process: the replica, if only that one has it.
+	// Fault: something else begins or ends. Fault, On, Process: the replica, or the
+	// subscriber, if only that one has it.
 	Fault Kind = "fault"
+
+	// Subscribed: somebody subscribes. Subscriber, Topics and Merchants that are wanted
+	// (none: all), Ordered, Left: how long an answer may take.
+	Subscribed Kind = "subscribed"
+	// Delivered: a subscriber got an event, and is about to answer, or has closed the
+	// connection (Status 0). ID, Subscriber, Merchant, Topic, Number by which the store knows
+	// it, EventID, Sequence, MsgID, Attempt, Digest of the body, Status; from From, when the request was there, to At.
+	// Note: what is wrong with it.
+	Delivered Kind = "delivered"
+	// Unheard: the answer of a Delivered could not be written whole. ID, Subscriber, Number.
+	Unheard Kind = "unheard"
+	// Again: the driver asks for a delivery to be made anew. Subscriber, Number.
+	Again Kind = "again"
+	// Listed: a server says at the end that an event was not delivered. Subscriber,
+	// Number, State: pending or dead.
+	Listed Kind = "listed"
+	// Strayed: a connection came where no server may connect to. Note: where.
+	Strayed Kind = "strayed"
 
 	// Restored: the store is as it was some time ago, from a backup.
 	Restored Kind = "restored"
@@ -74,8 +94,9 @@ const (
 	// Result, State as the server shows it. Only a merchant of whose last decision a
 	// server has heard is looked at.
 	Settled Kind = "settled"
-	// Stored: a push as a fresh process found it in the store, at the end. Event,
-	// Merchant, MsgID, Number, Note: its key.
+	// Stored: a push, or an event of the servers' own, as a fresh process found it in the
+	// store at the end. Event, Merchant, MsgID, Note: its key; Number, Topic, EventID,
+	// Sequence as subscribers have to see them; From: when it happened, as far as is known.
 	Stored Kind = "stored"
 	// Found: a secret was found where none may be. Note: where, and how it was written.
 	Found Kind = "found"
@@ -140,6 +161,14 @@ type Event struct {
 	Result   string        `json:"result,omitempty"`
 	Left     time.Duration `json:"left,omitempty"`
 	Digest   string        `json:"digest,omitempty"`
+
+	Subscriber string   `json:"subscriber,omitempty"`
+	Topics     []string `json:"topics,omitempty"`
+	Merchants  []string `json:"merchants,omitempty"`
+	Ordered    bool     `json:"ordered,omitempty"`
+	Topic      string   `json:"topic,omitempty"`    // the kind of event, as subscribers know it
+	EventID    string   `json:"event_id,omitempty"` // webhook-id
+	Sequence   int64    `json:"sequence,omitempty"`
 
 	Fault    string        `json:"fault,omitempty"`
 	On       bool          `json:"on,omitempty"`
