@@ -29,10 +29,16 @@ var revealers = map[string]string{
 	"internal/oauth":            "derives the keys that seal the visits of browsers",
 	"internal/releasecheck":     "echoes the authorization code that the check demands in its answer",
 	"internal/access":           "hashes API keys",
+	"internal/subscription":     "hands the secrets of receivers to the store, which seals them, and checks what was typed",
 	"internal/gateway":          "writes tokens into requests to WeChat and hands tickets to callers",
 	"internal/admin":            "hands tokens to callers with an API key",
 	"internal/config":           "checks the length and the characters of what an operator typed",
 	"internal/cli":              "sends the API key to the server",
+	"internal/sink/webhook":     "signs and encrypts what receivers get, and sends their secret headers",
+	"internal/sink/natssink":    "hands the broker's password to its driver",
+	"internal/sink/kafkasink":   "hands the broker's password to its driver",
+	"internal/sink/rabbitsink":  "hands the broker's password to its driver",
+	"internal/sink/redissink":   "hands the broker's password to its driver",
 	"internal/demo":             "plays the merchant and the operator, and searches its own output for secrets",
 }
 
