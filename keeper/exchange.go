@@ -347,6 +347,11 @@ func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 	_ = failpoint.Hit(failpoint.ExchangeAfterCommit)
 	switch {
 	case !moved:
+		if a.State == tuoguan.StateActive && !g.Tokens.AccessToken.IsZero() && g.ObtainedAt.After(a.ObtainedAt) {
+			// A later authorization is stored, but this access token is WeChat's latest, and
+			// the one that is served may be dead.
+			k.supersede(owner)
+		}
 		k.log.Info("authorization known already", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
 	case a.State == tuoguan.StateRevoked:
 		// It was taken back before it was stored.
@@ -361,6 +366,17 @@ func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 	}
 	k.rouse()
 	return a, nil
+}
+
+// supersede has a token replaced at once, since WeChat has given a newer one that did not
+// become current.
+func (k *Keeper) supersede(owner tuoguan.TokenOwner) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
+	defer cancel()
+	k.cache.drop(owner)
+	if err := k.verifySuperseded(ctx, owner.Authorization()); err != nil {
+		k.log.Warn("refresh not scheduled", "authorizer_appid", owner.Authorizer(), "error", err)
+	}
 }
 
 // storeGrant completes a grant with what is stored about its exchange, and stores it.

@@ -261,11 +261,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 	superseded := errors.Is(err, errChanged)
 	s, err = k.stored(ctx, owner)
 	if superseded && err == nil {
-		// What WeChat gave us may be newer than what is stored, which then dies soon.
-		k.cache.drop(owner)
-		if err := k.verifySuperseded(ctx, owner.Authorization()); err != nil {
-			k.log.Warn("refresh not scheduled", "authorizer_appid", owner.Authorizer(), "error", err)
-		}
+		k.supersede(owner)
 	}
 	switch {
 	case k.expecting(owner):
