@@ -758,10 +758,11 @@ func (r *run) audit() {
 			r.t.Fatal(err)
 		}
 		for _, p := range page {
-			if bodies[string(p.Body)] {
+			said := p.Kind + string(p.Body)
+			if bodies[said] {
 				fail(string(p.Authorizer), "INV-15: a push is stored twice: %s", p.Kind)
 			}
-			keys[p.Key], bodies[string(p.Body)] = true, true
+			keys[p.Key], bodies[said] = true, true
 			after = p.ID
 		}
 		if len(page) == 0 {

@@ -138,7 +138,9 @@ func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuogua
 				k.log.Error("a refresh token found could not be kept", "authorizer_appid", a.Authorizer, "error", err)
 			}
 		}
-		token, err = k.exchangeRefreshToken(ctx, a, candidate, !contains(older, candidate), source, lease)
+		// What info and the list tell may be stale: it counts as newer once a reply says so.
+		newer := !contains(older, candidate) && source != store.FromInfo && source != store.FromList
+		token, err = k.exchangeRefreshToken(ctx, a, candidate, newer, source, lease)
 		return !denied(err)
 	}
 

@@ -260,9 +260,13 @@ func TestOwn(t *testing.T) {
 		first, again, other store.Push
 		body                string
 	}{
-		"authorized": {NewGrant(Authorized, grant), NewGrant(Authorized, with(grant, func(g *store.Grant) { g.ObtainedAt = later })),
-			NewGrant(Authorized, with(grant, func(g *store.Grant) { g.CodeHash = "" })),
+		"authorized": {NewGrant(Authorized, grant), NewGrant(Authorized, with(grant, func(g *store.Grant) { g.ObtainedAt, g.CodeHash = later, "" })),
+			NewGrant(Authorized, with(grant, func(g *store.Grant) { g.AuthorizedAt = created.Add(time.Second) })),
 			`{"component_appid":"wx0123456789abcdef","authorizer_appid":"wxaaaaaaaaaaaaaaaa","permission_sets":[1,2],"reference":"order 7","authorized_at":"2023-11-14T22:23:20Z"}`},
+		"authorized, nobody knows when": {NewGrant(Authorized, store.Grant{Authorization: authorization, ObtainedAt: at, CodeHash: "hash"}),
+			NewGrant(Authorized, store.Grant{Authorization: authorization, ObtainedAt: later, CodeHash: "hash"}),
+			NewGrant(Authorized, store.Grant{Authorization: authorization, ObtainedAt: at, CodeHash: "another"}),
+			`{"component_appid":"wx0123456789abcdef","authorizer_appid":"wxaaaaaaaaaaaaaaaa","permission_sets":[],"reference":"","authorized_at":"2023-11-14T22:23:21.5Z"}`},
 		"updated": {NewGrant(Updated, store.Grant{Authorization: authorization, ObtainedAt: at}), NewGrant(Updated, store.Grant{Authorization: authorization, ObtainedAt: at}),
 			NewGrant(Updated, store.Grant{Authorization: authorization, ObtainedAt: later}),
 			`{"component_appid":"wx0123456789abcdef","authorizer_appid":"wxaaaaaaaaaaaaaaaa","permission_sets":[],"reference":"","authorized_at":"2023-11-14T22:23:21.5Z"}`},

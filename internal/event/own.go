@@ -23,13 +23,14 @@ type GrantBody struct {
 }
 
 // NewGrant returns the event that a grant was stored, [Authorized] or [Updated]. There
-// is one for an authorization code, however often it is exchanged.
+// is one for an authorization, whether its code was exchanged or WeChat's list had it;
+// where it is not known when it was given, one for its code.
 func NewGrant(kind string, g store.Grant) store.Push {
 	at := g.ObtainedAt
 	authorized := cmpTime(g.AuthorizedAt, at)
-	occurrence := g.CodeHash
-	if occurrence == "" {
-		occurrence = strconv.FormatInt(authorized.UnixNano(), 10)
+	occurrence := strconv.FormatInt(authorized.UnixNano(), 10)
+	if g.AuthorizedAt.IsZero() && g.CodeHash != "" {
+		occurrence = g.CodeHash
 	}
 	sets := g.PermissionSets
 	if sets == nil {
