@@ -55,8 +55,16 @@ const (
 // Route says to whom an event goes, and when at the earliest.
 type Route struct {
 	Subscription string
-	DueAt        time.Time // zero: at once
+	// DueAt is the instant; zero: at once. Where it is that of the event's receipt, the
+	// delivery is due no earlier than the one before it of the same account: those who
+	// receive may disagree about the time, by up to RouteSkew, and still what came later is
+	// not due before.
+	DueAt time.Time
 }
+
+// RouteSkew is by how much replicas may disagree about the time before that shows in the
+// order of deliveries.
+const RouteSkew = time.Minute
 
 // Events finds pushes again. Pushes are the events that subscriptions are about.
 type Events interface {

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/tuoguan/tuoguan"
+	"github.com/tuoguan/tuoguan/internal/sqlkit"
 	"github.com/tuoguan/tuoguan/store"
 )
 
@@ -344,9 +345,9 @@ func (s *Store) insertPushes(tx Tx, fresh []*intake) ([]accepted, error) {
 	}
 	numbers := make([]accepted, len(fresh))
 	for n, i := range slices.Backward(fresh) {
-		a := i.authorization()
-		numbers[n].seq = last[a]
-		last[a]--
+		account := last[i.authorization()]
+		numbers[n].seq = account.seq
+		account.seq--
 	}
 	ids := make(map[string]int64, len(fresh))
 	done := 0
@@ -367,7 +368,11 @@ func (s *Store) insertPushes(tx Tx, fresh []*intake) ([]accepted, error) {
 	for n, i := range fresh {
 		numbers[n].id = ids[i.push.Key]
 		for _, r := range i.routes {
-			rows = append(rows, delivery{numbers[n].id, r.Subscription, dueAt(r.DueAt)})
+			due := dueAt(r.DueAt)
+			if due == sqlkit.Millis(i.push.ReceivedAt) {
+				due = max(due, last[i.authorization()].due)
+			}
+			rows = append(rows, delivery{numbers[n].id, r.Subscription, due})
 		}
 	}
 	return numbers, insertDeliveries(tx, rows)
@@ -396,33 +401,42 @@ func (i *intake) authorization() tuoguan.Authorization {
 	return tuoguan.Authorization{Component: i.push.Component, Authorizer: i.push.Authorizer}
 }
 
+// sequence is how far an account has come.
+type sequence struct {
+	seq int64 // the number given last
+	due int64 // the latest receipt, by whichever replica
+}
+
 // lastSequences counts up the numbers of pushes by as many as there are new ones of an
 // account, and returns the last for each. All go through the accounts in the same
 // order, so none waits for another who waits for him.
-func (s *Store) lastSequences(tx Tx, fresh []*intake) (map[tuoguan.Authorization]int64, error) {
-	count := make(map[tuoguan.Authorization]int64, len(fresh))
+func (s *Store) lastSequences(tx Tx, fresh []*intake) (map[tuoguan.Authorization]*sequence, error) {
+	count := make(map[tuoguan.Authorization]*sequence, len(fresh))
 	var accounts []tuoguan.Authorization
 	for _, i := range fresh {
 		a := i.authorization()
-		if count[a]++; count[a] == 1 {
+		if count[a] == nil {
+			count[a] = new(sequence)
 			accounts = append(accounts, a)
 		}
+		count[a].seq++
+		count[a].due = max(count[a].due, sqlkit.Millis(i.push.ReceivedAt))
 	}
 	slices.SortFunc(accounts, func(a, b tuoguan.Authorization) int {
 		return cmp.Or(cmp.Compare(a.Component, b.Component), cmp.Compare(a.Authorizer, b.Authorizer))
 	})
 	note := func(r Row) {
 		a := authorization(&r)
-		count[a] = r.Int64()
+		*count[a] = sequence{r.Int64(), r.Int64()}
 	}
 	for part := range chunks(accounts, intakeRows) {
-		args := make([]any, 0, 3*len(part))
+		args := make([]any, 0, 4*len(part))
 		for _, a := range part {
-			args = append(args, a.Component, a.Authorizer, count[a])
+			args = append(args, a.Component, a.Authorizer, count[a].seq, count[a].due)
 		}
-		query := "INSERT INTO event_sequences (component, authorizer, last_seq) VALUES " + repeated("(?, ?, ?)", len(part)) + s.q.AddSequences
+		query := "INSERT INTO event_sequences (component, authorizer, last_seq, last_due) VALUES " + repeated("(?, ?, ?, ?)", len(part)) + s.q.AddSequences
 		if s.q.Returning {
-			if err := each(tx, note, query+" RETURNING component, authorizer, last_seq", args...); err != nil {
+			if err := each(tx, note, query+" RETURNING component, authorizer, last_seq, last_due", args...); err != nil {
 				return nil, err
 			}
 			continue
@@ -434,7 +448,7 @@ func (s *Store) lastSequences(tx Tx, fresh []*intake) (map[tuoguan.Authorization
 		for _, a := range part {
 			args = append(args, a.Component, a.Authorizer)
 		}
-		err := each(tx, note, "SELECT component, authorizer, last_seq FROM event_sequences WHERE (component, authorizer) IN ("+
+		err := each(tx, note, "SELECT component, authorizer, last_seq, last_due FROM event_sequences WHERE (component, authorizer) IN ("+
 			repeated("(?, ?)", len(part))+")", args...)
 		if err != nil {
 			return nil, err

@@ -133,8 +133,9 @@ type Queries struct {
 	SelectPushes    string // (after, limit): the same columns; those with id > after, by id
 	SaveReply       string // (reply, dedup_key): only where there is none
 
-	// AddSequences follows an insert of (component, authorizer, last_seq) into
-	// event_sequences: where there is a row the number is added to its own.
+	// AddSequences follows an insert of (component, authorizer, last_seq, last_due) into
+	// event_sequences: where there is a row the number is added to its own, and the
+	// instant is the later of both, unless the row's is later by more than a minute.
 	AddSequences string
 	// PutDeliveries follows an insert of (event, subscription, due_at, attempts, log,
 	// finished_at) into deliveries: where there is a row all but its log are replaced.

@@ -150,7 +150,7 @@ func tables() []table {
 		},
 		{
 			name: "event_sequences", key: names("component authorizer"),
-			columns: columns("component authorizer", "last_seq", "", ""),
+			columns: columns("component authorizer", "last_seq last_due", "", ""),
 		},
 		{
 			name: "subscriptions", key: names("id"), binds: names("id"),

@@ -43,6 +43,7 @@ func (s *Store) Clone() *Store {
 	}
 	c.lastPush = s.lastPush
 	maps.Copy(c.lastSeq, s.lastSeq)
+	maps.Copy(c.lastDue, s.lastDue)
 	maps.Copy(c.subscriptions, s.subscriptions)
 	for id, o := range s.outboxes {
 		for _, d := range o.all {

@@ -120,10 +120,14 @@ func (s *Store) outbox(subscription string) *outbox {
 }
 
 // route makes the deliveries of an event.
-func (s *Store) route(event int64, routes []store.Route) {
+func (s *Store) route(p *store.Push, routes []store.Route) {
 	for _, r := range routes {
+		due := r.DueAt
+		if !due.IsZero() && kept(due).Equal(p.ReceivedAt) {
+			due = s.lastDue[tuoguan.Authorization{Component: p.Component, Authorizer: p.Authorizer}]
+		}
 		s.outbox(r.Subscription).put(store.Delivery{
-			Subscription: r.Subscription, Event: store.Push{ID: event}, State: store.DeliveryPending, DueAt: r.DueAt,
+			Subscription: r.Subscription, Event: store.Push{ID: p.ID}, State: store.DeliveryPending, DueAt: due,
 		})
 	}
 }

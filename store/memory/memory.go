@@ -51,6 +51,7 @@ type Store struct {
 	pushKeys map[string]*store.Push
 	lastPush int64
 	lastSeq  map[tuoguan.Authorization]int64
+	lastDue  map[tuoguan.Authorization]time.Time // the latest receipt
 
 	subscriptions map[string]store.Subscription
 	outboxes      map[string]*outbox // by subscription
@@ -88,6 +89,7 @@ func New(cfg Config) *Store {
 		visits:          make(map[string]store.Visit),
 		pushKeys:        make(map[string]*store.Push),
 		lastSeq:         make(map[tuoguan.Authorization]int64),
+		lastDue:         make(map[tuoguan.Authorization]time.Time),
 		subscriptions:   make(map[string]store.Subscription),
 		outboxes:        make(map[string]*outbox),
 		leases:          make(map[string]store.Lease),

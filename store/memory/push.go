@@ -34,9 +34,12 @@ func (s *Store) accept(in store.Intake) (accepted store.Push, duplicate bool) {
 	s.lastSeq[id]++
 	p.ID, p.Seq, p.Reply = s.lastPush, s.lastSeq[id], nil
 	p.CreatedAt, p.ReceivedAt = kept(p.CreatedAt), kept(p.ReceivedAt)
+	if last := s.lastDue[id]; p.ReceivedAt.After(last) || last.Sub(p.ReceivedAt) > store.RouteSkew {
+		s.lastDue[id] = p.ReceivedAt
+	}
 	s.pushes = append(s.pushes, &p)
 	s.pushKeys[p.Key] = &p
-	s.route(p.ID, in.Routes)
+	s.route(&p, in.Routes)
 
 	switch {
 	case in.Ticket != nil:

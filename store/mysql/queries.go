@@ -205,7 +205,8 @@ func queries(f flavor) sqlstore.Queries {
 		SelectPushes:    pushes + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
 		SaveReply:       `UPDATE pushes SET reply = ?1 WHERE dedup_key = ?2 AND reply IS NULL`,
 
-		AddSequences: ` ON DUPLICATE KEY UPDATE last_seq = last_seq + VALUES(last_seq)`,
+		AddSequences: ` ON DUPLICATE KEY UPDATE last_seq = last_seq + VALUES(last_seq),
+			last_due = CASE WHEN last_due > VALUES(last_due) + 60000 THEN VALUES(last_due) ELSE GREATEST(last_due, VALUES(last_due)) END`,
 		PutDeliveries: ` ON DUPLICATE KEY UPDATE due_at = VALUES(due_at), attempts = VALUES(attempts),
 				finished_at = VALUES(finished_at)`,
 		SaveDeliveries: saveDeliveries,

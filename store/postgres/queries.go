@@ -221,7 +221,8 @@ func queries() sqlstore.Queries {
 		SelectPushes:    pushes + ` WHERE id > ?1 ORDER BY id LIMIT ?2`,
 		SaveReply:       `UPDATE pushes SET reply = ?1 WHERE dedup_key = ?2 AND reply IS NULL`,
 
-		AddSequences: ` ON CONFLICT (component, authorizer) DO UPDATE SET last_seq = event_sequences.last_seq + excluded.last_seq`,
+		AddSequences: ` ON CONFLICT (component, authorizer) DO UPDATE SET last_seq = event_sequences.last_seq + excluded.last_seq,
+			last_due = CASE WHEN event_sequences.last_due > excluded.last_due + 60000 THEN excluded.last_due ELSE GREATEST(event_sequences.last_due, excluded.last_due) END`,
 		PutDeliveries: ` ON CONFLICT (event, subscription) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts,
 				finished_at = excluded.finished_at`,
 		SaveDeliveries: saveDeliveries,

@@ -208,7 +208,8 @@ func queries() sqlstore.Queries {
 		SelectPushes:    selectPushes + ` WHERE id > ? ORDER BY id LIMIT ?`,
 		SaveReply:       `UPDATE pushes SET reply = ? WHERE dedup_key = ? AND reply IS NULL`,
 
-		AddSequences: ` ON CONFLICT DO UPDATE SET last_seq = last_seq + excluded.last_seq`,
+		AddSequences: ` ON CONFLICT DO UPDATE SET last_seq = last_seq + excluded.last_seq,
+			last_due = CASE WHEN last_due > excluded.last_due + 60000 THEN excluded.last_due ELSE MAX(last_due, excluded.last_due) END`,
 		PutDeliveries: ` ON CONFLICT DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts,
 			finished_at = excluded.finished_at`,
 		SaveDeliveries: saveDeliveries,

@@ -449,6 +449,32 @@ func testDueDeliveries(t *testing.T, s *suite) {
 			e.t.Error("nothing is waiting")
 		}
 	})
+	s.run(t, "in the order of their numbers, whatever those who receive believe the time to be", func(e *env) {
+		var want []int64
+		var fair store.Push
+		for n, received := range []time.Duration{30, 7, 12, 90, 31} {
+			p := of(id1, n)
+			p.ReceivedAt = at(received * time.Second)
+			p = e.accept(store.Intake{Push: p, Routes: []store.Route{route("a", p.ReceivedAt), route("later", p.ReceivedAt.Add(10*time.Second))}})
+			e.equal(p.ReceivedAt, at(received*time.Second))
+			want = append(want, p.ID)
+			if n == 1 { // another account is not held up
+				other := of(id2, n)
+				other.ReceivedAt = at(8 * time.Second)
+				fair = e.accept(store.Intake{Push: other, Routes: []store.Route{route("a", other.ReceivedAt)}})
+			}
+		}
+		e.equal(e.due("a", at(8*time.Second)), []int64{fair.ID})
+		e.equal(e.due("a", at(30*time.Second)), []int64{fair.ID, want[0], want[1], want[2]})
+		e.equal(e.due("a", at(90*time.Second)), slices.Concat([]int64{fair.ID}, want))
+		e.equal(e.due("later", at(22*time.Second)), []int64{want[1], want[2]})
+
+		// One that is wrong by more does not hold up the others for so long.
+		p := of(id1, 9)
+		p.ReceivedAt = at(3 * time.Second)
+		p = e.accept(store.Intake{Push: p, Routes: []store.Route{route("b", p.ReceivedAt)}})
+		e.equal(e.due("b", at(3*time.Second)), []int64{p.ID})
+	})
 	s.run(t, "each subscription once", func(e *env) {
 		p := e.accept(store.Intake{Push: push(1), Routes: []store.Route{route("a", at(0)), route("a", at(0))}})
 		e.equal(e.due("a", at(0)), []int64{p.ID})

@@ -24,7 +24,7 @@ func (e *env) accept(in store.Intake) store.Push {
 func push(n int) store.Push {
 	p := fullPush()
 	p.Key, p.Body = fmt.Sprintf("key %d", n), fmt.Appendf(nil, "<xml>%d</xml>", n)
-	p.ReceivedAt = at(time.Duration(n) * time.Second)
+	p.ReceivedAt = at(time.Duration(n)*time.Second + time.Millisecond) // not when a route is due that is due at once
 	p.ID, p.Seq, p.Reply = 0, 0, nil
 	return p
 }

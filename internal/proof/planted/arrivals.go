@@ -27,7 +27,7 @@ func arrivalBugs() []bug {
 		},
 		{
 			name: "one event in a hundred has no deliveries", breaks: "INV-16",
-			edits: []edit{{intake, "\t\tfor _, r := range i.routes {\n\t\t\trows", "\t\tfor _, r := range i.routes {\n\t\t\tif ids[i.push.Key]%100 == 7 {\n\t\t\t\tcontinue\n\t\t\t}\n\t\t\trows"}},
+			edits: []edit{{intake, "\t\tfor _, r := range i.routes {\n\t\t\tdue", "\t\tfor _, r := range i.routes {\n\t\t\tif ids[i.push.Key]%100 == 7 {\n\t\t\t\tcontinue\n\t\t\t}\n\t\t\tdue"}},
 			check: calm, says: "has neither come to",
 		},
 		{
@@ -67,7 +67,7 @@ func arrivalBugs() []bug {
 		},
 		{
 			name: "pushes that are stored together have one number", breaks: "INV-18",
-			edits: []edit{{intake, "\t\tnumbers[n].seq = last[a]\n\t\tlast[a]--\n", "\t\tnumbers[n].seq = last[a]\n"}},
+			edits: []edit{{intake, "\t\tnumbers[n].seq = account.seq\n\t\taccount.seq--\n", "\t\tnumbers[n].seq = account.seq\n"}},
 			check: arrivals, says: "INV-18 ",
 		},
 		{

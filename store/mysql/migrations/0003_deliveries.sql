@@ -11,6 +11,7 @@ CREATE TABLE event_sequences (
     component  VARCHAR(191) NOT NULL,
     authorizer VARCHAR(191) NOT NULL,
     last_seq   BIGINT NOT NULL, -- the number given last
+    last_due   BIGINT NOT NULL, -- the latest receipt
     PRIMARY KEY (component, authorizer)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 

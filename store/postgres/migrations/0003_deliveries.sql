@@ -9,6 +9,7 @@ CREATE TABLE event_sequences (
     component  TEXT COLLATE "C" NOT NULL,
     authorizer TEXT COLLATE "C" NOT NULL,
     last_seq   BIGINT NOT NULL, -- the number given last
+    last_due   BIGINT NOT NULL, -- the latest receipt
     PRIMARY KEY (component, authorizer)
 ) WITH (fillfactor = 50);
 

@@ -8,6 +8,7 @@ CREATE TABLE event_sequences (
     component  TEXT   NOT NULL,
     authorizer TEXT   NOT NULL,
     last_seq   BIGINT NOT NULL, -- the number given last
+    last_due   BIGINT NOT NULL, -- the latest receipt
     PRIMARY KEY (component, authorizer)
 ) WITHOUT ROWID;
 
