@@ -99,7 +99,7 @@ func noteHeld(ctx context.Context, s Store, subscription string, now time.Time) 
 // forgetHeld removes the note once it is needless.
 func (c *courier) forgetHeld() {
 	h := &c.held
-	if c.lapsed || !h.noted || h.noting || len(h.until) > 0 || len(h.returning) > 0 || c.flights > 0 || time.Now().Before(h.noteAt) {
+	if c.lapsed || !h.noted || h.noting || len(h.until) > 0 || len(h.returning) > 0 || c.flights > 0 || c.queue.size > 0 || time.Now().Before(h.noteAt) {
 		return
 	}
 	h.noting, h.noteAt = true, time.Now().Add(heldNoteEvery)
@@ -163,6 +163,22 @@ func (h *heldBack) resolve(doubted, still map[tuoguan.Authorization]time.Time) m
 	return ahead
 }
 
+// uncut leaves the first n, and of the others those that come before one of these: a
+// replay makes what is older due after what is newer.
+func uncut(due []store.Delivery, n int) []store.Delivery {
+	last := make(map[tuoguan.Authorization]int64)
+	for _, d := range due[:n] {
+		last[authorization(d)] = max(last[authorization(d)], d.Event.ID)
+	}
+	left := due[:n]
+	for _, d := range due[n:] {
+		if d.Event.ID < last[authorization(d)] {
+			left = append(left, d)
+		}
+	}
+	return left
+}
+
 // inOrder leaves those of an authorization that is not held back, and of which none can
 // be missing that comes before; and those replayed of the ones that may go ahead.
 func (c *courier) inOrder(due []store.Delivery, full bool, ahead map[tuoguan.Authorization]bool) []store.Delivery {
@@ -181,7 +197,7 @@ func (c *courier) inOrder(due []store.Delivery, full bool, ahead map[tuoguan.Aut
 			return nil
 		}
 		if n > 0 {
-			due = due[:n]
+			due = uncut(due, n)
 		}
 	}
 	for _, d := range due {

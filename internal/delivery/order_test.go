@@ -144,6 +144,40 @@ func TestReplayOfWhatIsHeldBack(t *testing.T) {
 	}
 }
 
+// What is replayed is due since it was received: due now, it would be due after what has
+// come since, and be overtaken.
+func TestReplayedEventsAreDueBeforeLaterOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.subscribe("s", subscription.Spec{Ordered: true}, nil)
+		var old []int64
+		first := w.push("wxa", "s")
+		old = append(old, first.ID)
+		for range 1500 { // more than a page
+			old = append(old, w.push("wxa", "s").ID)
+		}
+		time.Sleep(time.Hour)
+		w.push("wxa", "s")
+		d, err := delivery.New(w.config("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := d.Replay(t.Context(), delivery.Replay{Subscription: "s", Events: old}, nil); n != int64(len(old)) || err != nil {
+			t.Fatal(n, err)
+		}
+		due, err := w.store.DueDeliveries(t.Context(), "s", time.Now(), 5000)
+		if err != nil || len(due) != len(old)+1 || !due[0].DueAt.Equal(first.ReceivedAt) {
+			t.Fatalf("%d are due, the first since %v, %v", len(due), due[0].DueAt, err)
+		}
+		for i, d := range due {
+			if d.Event.Seq != int64(i+1) {
+				t.Fatalf("number %d is due as the %dth", d.Event.Seq, i+1)
+			}
+		}
+	})
+}
+
 // Instants of events may contradict their order a little: clocks do.
 func TestOrderDespiteClocks(t *testing.T) {
 	t.Parallel()

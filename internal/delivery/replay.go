@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tuoguan/tuoguan/internal/event"
 	"github.com/tuoguan/tuoguan/internal/subscription"
@@ -38,13 +39,17 @@ func (d *Dispatcher) Replay(ctx context.Context, r Replay, progress func(done in
 	if err != nil {
 		return 0, err
 	}
-	at, done := d.clock.Now(), int64(0)
+	done := int64(0)
 	for {
 		ids, more, err := next(ctx)
 		if err != nil {
 			return done, fmt.Errorf("replay: %w", err)
 		}
 		if len(ids) > 0 {
+			at, err := d.receipt(ctx, slices.Min(ids))
+			if err != nil {
+				return done, fmt.Errorf("replay: %w", err)
+			}
 			n, err := d.cfg.Store.PutDeliveries(ctx, r.Subscription, ids, at)
 			if err != nil {
 				return done, fmt.Errorf("replay: %w", err)
@@ -59,6 +64,20 @@ func (d *Dispatcher) Replay(ctx context.Context, r Replay, progress func(done in
 			return done, nil
 		}
 	}
+}
+
+// receipt returns when an event was received, or the one after it if it is gone. What is
+// replayed is due since then, so that it is not due after what came later.
+func (d *Dispatcher) receipt(ctx context.Context, event int64) (time.Time, error) {
+	found, err := d.cfg.Store.Events(ctx, store.EventQuery{After: event - 1, Limit: 1})
+	if err != nil && !errors.Is(err, store.ErrQuarantined) {
+		return time.Time{}, err
+	}
+	now := d.clock.Now()
+	if len(found) == 0 || found[0].ReceivedAt.After(now) {
+		return now, nil
+	}
+	return found[0].ReceivedAt, nil
 }
 
 // pages returns what gives one page of the events of a replay after the other.
