@@ -707,6 +707,68 @@ func TestEmptyRefreshTokenNeverReplacesOne(t *testing.T) {
 	})
 }
 
+// Two keepers, neither of which can save: the lease of the first lapses, and the second
+// is answered without a refresh token, for one older than that which the first has got.
+func TestEmptyRefreshTokenLeavesWhatWasSavedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		w.faults(func(f *simulator.Faults) { f.RefreshTokenMode, f.RefreshTokenGrace = simulator.RotateGrace, 60 })
+		appid := w.account()
+		owner := w.owner(appid)
+		w.authorize(appid)
+		w.good(owner)
+
+		// The second refresh token is in the history only, and the first is dead.
+		a := w.record(appid)
+		second, err := w.keeper.API().RefreshAuthorizerToken(t.Context(), a.Authorization, a.Tokens.RefreshToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := w.store.AppendRefreshToken(t.Context(), store.RefreshToken{
+			Authorization: a.Authorization, Grant: a.Grant, Value: second.RefreshToken, Source: store.FromRefresh, ReceivedAt: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+
+		others := &flaky{Store: w.store.Store}
+		other, err := keeper.New(keeper.Config{Store: others, API: wxapi.Config{HTTPClient: &http.Client{Transport: w.sim.RoundTripper()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		down := errors.New("connection lost")
+		w.store.fail(nil, down)
+		others.fail(nil, down)
+		// Nobody waits that long, but what was answered is kept.
+		if _, err := w.keeper.Refresh(t.Context(), owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("refresh by the first: %v", err)
+		}
+		w.faults(func(f *simulator.Faults) { f.EmptyRefreshToken = 1 })
+		if _, err := other.Refresh(t.Context(), owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("refresh by the second: %v", err)
+		}
+
+		w.store.fail(nil, nil)
+		time.Sleep(10 * time.Second)
+		third := w.record(appid)
+		if r := third.Tokens.RefreshToken; r.Equal(a.Tokens.RefreshToken) || r.Equal(second.RefreshToken) {
+			t.Fatal("the first keeper has not saved the third refresh token")
+		}
+		others.fail(nil, nil)
+		time.Sleep(10 * time.Second)
+		last := w.record(appid)
+		if last.Epoch <= third.Epoch || last.Tokens.AccessToken.Equal(third.Tokens.AccessToken) {
+			t.Error("the second keeper has not saved its access token")
+		}
+		if !last.Tokens.RefreshToken.Equal(third.Tokens.RefreshToken) {
+			t.Error("an older refresh token has replaced the newest")
+		}
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStoreThatCannotWriteStopsRefreshing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil, true)

@@ -71,7 +71,8 @@ func denied(err error) bool {
 var errChanged = errors.New("keeper: the authorization changed during the refresh")
 
 // exchangeRefreshToken sends one refresh token and keeps what comes back. If that has
-// none, the one sent becomes current if it is newer.
+// none, the one sent becomes current if it is newer than that of a, and a is still
+// what is stored: somebody whose lease has lapsed may have saved the newest meanwhile.
 func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, refreshToken tuoguan.Secret, newer bool, source store.TokenSource, lease *claimed) (tuoguan.AccessToken, error) {
 	var reply tuoguan.TokenSet
 	var asked time.Time
@@ -96,6 +97,7 @@ func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, r
 		Epoch:         lease.Epoch,
 		Tokens:        reply,
 		Used:          used,
+		Found:         a.Epoch,
 		ObtainedAt:    asked,
 		RefreshAt:     refreshAt(a.String(), asked, reply.ExpiresAt.Sub(asked)),
 		Source:        source,

@@ -345,7 +345,8 @@ type TokenWrite struct {
 	Grant      int64 // the grant whose refresh token was used
 	Epoch      int64 // of the lease held
 	Tokens     tuoguan.TokenSet
-	Used       tuoguan.Secret // becomes current if the reply had no refresh token; zero: the stored one stays
+	Used       tuoguan.Secret // becomes current if the reply had no refresh token and Epoch of the stored token set is still Found; zero: the stored one stays
+	Found      int64          // Epoch of the token set that was stored when the refresh began
 	ObtainedAt time.Time
 	RefreshAt  time.Time
 	Source     TokenSource

@@ -410,7 +410,7 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 	if err := errors.Join(errAccess, errRefresh, errHistory); err != nil {
 		return false, err
 	}
-	if s.q.SaveTokensAtOnce != "" && history.sealed != nil {
+	if s.q.SaveTokensAtOnce != "" && !w.Tokens.RefreshToken.IsZero() {
 		done, err := writeFor(ctx, s, 1, func(tx Tx) (bool, error) {
 			rows, err := tx.Query(s.q.SaveTokensAtOnce, w.Component, w.Authorizer, w.Grant, w.Epoch, access, refresh,
 				w.Tokens.ExpiresAt, w.ObtainedAt, w.RefreshAt, s.shift(),
@@ -427,8 +427,7 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 		if _, err := s.addHistory(tx, history); err != nil {
 			return false, err
 		}
-		changed, err := tx.Exec(s.q.SaveTokens, w.Component, w.Authorizer, w.Grant, w.Epoch, access, refresh,
-			w.Tokens.ExpiresAt, w.ObtainedAt, w.RefreshAt, s.shift())
+		changed, err := s.moveTokens(tx, w, access, refresh)
 		if err != nil {
 			return false, err
 		}
@@ -444,6 +443,22 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 		_, err = s.release(tx, w.Release)
 		return moved, err
 	})
+}
+
+// moveTokens replaces the token set where that is still to be done.
+func (s *Store) moveTokens(tx Tx, w store.TokenWrite, access, refresh []byte) (changed int64, err error) {
+	if w.Tokens.RefreshToken.IsZero() && refresh != nil {
+		// Used was chosen over what was stored then. What was saved since may be newer.
+		stored, err := readGrant(tx, s.q.LockGrant, w.Authorization)
+		if err != nil {
+			return 0, err
+		}
+		if stored.epoch != w.Found {
+			refresh = nil
+		}
+	}
+	return tx.Exec(s.q.SaveTokens, w.Component, w.Authorizer, w.Grant, w.Epoch, access, refresh,
+		w.Tokens.ExpiresAt, w.ObtainedAt, w.RefreshAt, s.shift())
 }
 
 // known returns the grant of an authorizer, or store.ErrNotFound.

@@ -235,6 +235,7 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 	repeated := false
 	moved, err = s.change(ctx, w.Authorization, func(a *authorizer) bool {
 		_ = s.release(w.Release) // it may be somebody else's by now
+		late := w.Tokens.RefreshToken.IsZero() && a.Epoch != w.Found
 		if w.Tokens.RefreshToken.IsZero() {
 			w.Tokens.RefreshToken = w.Used
 		}
@@ -245,6 +246,9 @@ func (s *Store) SaveTokens(ctx context.Context, w store.TokenWrite) (moved bool,
 		if a.Grant != w.Grant || a.State == tuoguan.StateRevoked || a.Epoch >= w.Epoch {
 			repeated = a.Grant == w.Grant && a.State != tuoguan.StateRevoked && a.Epoch == w.Epoch && a.ObtainedAt.Equal(kept(w.ObtainedAt))
 			return false
+		}
+		if late {
+			w.Tokens.RefreshToken = tuoguan.Secret{} // one that was saved since stays
 		}
 		a.State = tuoguan.StateActive
 		a.setTokens(w.Tokens, w.ObtainedAt, w.Epoch, w.RefreshAt)

@@ -336,9 +336,31 @@ func testRefreshes(t *testing.T, s *suite) {
 		}, {
 			name: "a candidate that worked becomes current", moved: true, refresh: "candidate",
 			write: func(w *store.TokenWrite) {
-				w.Tokens.RefreshToken, w.Used = tuoguan.Secret{}, secret("candidate")
+				w.Tokens.RefreshToken, w.Used, w.Found = tuoguan.Secret{}, secret("candidate"), 0
 			},
 			history: []string{"candidate", "refresh 1"},
+		}, {
+			name: "a candidate does not replace what was saved since", moved: true, refresh: "refresh since",
+			prepare: func(e *env) {
+				w := fullTokenWrite()
+				w.Tokens.RefreshToken, w.Epoch = secret("refresh since"), 4
+				must[bool](e)(e.SaveTokens(e.ctx, w))
+			},
+			write: func(w *store.TokenWrite) {
+				w.Tokens.RefreshToken, w.Used, w.Found = tuoguan.Secret{}, secret("candidate"), 3
+			},
+			history: []string{"candidate", "refresh since", "refresh 1"},
+		}, {
+			name: "a candidate replaces what was found", moved: true, refresh: "candidate",
+			prepare: func(e *env) {
+				w := fullTokenWrite()
+				w.Tokens.RefreshToken, w.Epoch = secret("refresh found"), 4
+				must[bool](e)(e.SaveTokens(e.ctx, w))
+			},
+			write: func(w *store.TokenWrite) {
+				w.Tokens.RefreshToken, w.Used, w.Found = tuoguan.Secret{}, secret("candidate"), 4
+			},
+			history: []string{"candidate", "refresh found", "refresh 1"},
 		}, {
 			name: "an empty one never replaces", moved: true, refresh: "refresh 1",
 			write: func(w *store.TokenWrite) {

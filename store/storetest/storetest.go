@@ -214,7 +214,7 @@ func fullTokenWrite() store.TokenWrite {
 		Tokens: tuoguan.TokenSet{
 			AccessToken: secret("access 2"), RefreshToken: secret("refresh 2"), ExpiresAt: at(4 * time.Hour),
 		},
-		Used: secret("refresh 1"), ObtainedAt: at(2 * time.Hour), RefreshAt: at(3 * time.Hour), Source: store.FromRefresh,
+		Used: secret("refresh 1"), Found: 4, ObtainedAt: at(2 * time.Hour), RefreshAt: at(3 * time.Hour), Source: store.FromRefresh,
 		Release: store.Lease{Key: "never acquired", Holder: "nobody", Epoch: 5, Until: at(3 * time.Hour)},
 	}
 }
