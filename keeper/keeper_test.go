@@ -1004,3 +1004,57 @@ func TestReconcileRevivesWhatOnlyTheListAndTheHistoryKnow(t *testing.T) {
 		}
 	})
 }
+
+// stalled is a network on which nothing moves for a while, whoever gives up meanwhile: as
+// for a process that is stopped.
+type stalled struct {
+	http.RoundTripper
+	until chan struct{}
+}
+
+func (s stalled) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-s.until
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// A keeper that stood still until its lease was over says nothing of how it fared:
+// others have tried since, and what they wrote down holds.
+func TestTroubleFromBeforeIsNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		owner := w.owner(appid)
+		w.authorize(appid)
+		w.good(owner)
+
+		network := stalled{w.sim.RoundTripper(), make(chan struct{})}
+		other, err := keeper.New(keeper.Config{Store: w.store.Store, API: wxapi.Config{HTTPClient: &http.Client{Transport: network}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := other.Refresh(asked, owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("refresh by the keeper that stands still: %v", err)
+		}
+		w.faults(func(f *simulator.Faults) { f.Busy = 1 })
+		for failures := 1; failures <= 3; failures++ {
+			time.Sleep(time.Minute) // the lease lapses, and then the time to wait after a failure
+			if _, err := w.keeper.Refresh(t.Context(), owner); err == nil {
+				t.Fatal("refreshed although WeChat is busy")
+			}
+			if got := w.record(appid).Trouble.Failures; got != failures {
+				t.Fatalf("%d failures are recorded, not %d", got, failures)
+			}
+		}
+		before := w.record(appid)
+		close(network.until)
+		time.Sleep(time.Second)
+		if after := w.record(appid); !after.RefreshAt.Equal(before.RefreshAt) || after.Trouble != before.Trouble {
+			t.Errorf("what was recorded, %+v and due at %v, became %+v and %v", before.Trouble, before.RefreshAt, after.Trouble, after.RefreshAt)
+		}
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -31,7 +31,7 @@ const (
 // refresh gets a new token set for a, under lease.
 func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed) (tuoguan.AccessToken, error) {
 	if err := k.pass(ctx, a.Component, gateOpen); err != nil {
-		k.recordTrouble(a, k.now(), err)
+		k.recordTrouble(ctx, a, k.now(), err)
 		return tuoguan.AccessToken{}, err
 	}
 	began := k.now()
@@ -51,7 +51,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 	}
 	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.now().Sub(began)})
 	if err != nil {
-		k.recordTrouble(a, began, err)
+		k.recordTrouble(ctx, a, began, err)
 		return tuoguan.AccessToken{}, err
 	}
 	if a.Trouble.Failures > 0 || a.State != tuoguan.StateActive {
@@ -219,9 +219,12 @@ func contains(secrets []tuoguan.Secret, s tuoguan.Secret) bool {
 
 // recordTrouble writes down that a refresh failed and when to try again. It parks
 // the authorizer if WeChat has denied it twice.
-func (k *Keeper) recordTrouble(a store.Authorizer, began time.Time, failure error) {
+func (k *Keeper) recordTrouble(ctx context.Context, a store.Authorizer, began time.Time, failure error) {
 	if errors.Is(failure, errChanged) || errors.Is(failure, ErrStorage) {
 		return // nobody's fault; the record is as it should be
+	}
+	if ctx.Err() != nil && k.outdated(a) {
+		return // the lease was over before that, and somebody else knows better
 	}
 	now := k.now()
 	t := store.Trouble{
@@ -273,6 +276,14 @@ func (k *Keeper) recordTrouble(a store.Authorizer, began time.Time, failure erro
 		k.log.Error("the merchant has to authorize again", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "errcode", t.Info.Code)
 		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State)})
 	}
+}
+
+// outdated reports whether somebody has tried since a was read.
+func (k *Keeper) outdated(a store.Authorizer) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.base), 5*time.Second)
+	defer cancel()
+	stored, err := k.store.Authorizer(ctx, a.Authorization)
+	return err == nil && (stored.Trouble.Failures != a.Trouble.Failures || !stored.RefreshAt.Equal(a.RefreshAt))
 }
 
 // saveTrouble stores t, and reports whether it found the record as it was read.
