@@ -161,7 +161,7 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 	}
 	began := k.now()
 	defer func() {
-		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.now().Sub(began)})
+		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
 		k.change(id, func(c *component) {
 			if err == nil {
 				c.problem, c.failures, c.due = nil, 0, time.Time{}

@@ -139,7 +139,7 @@ func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (sto
 	}
 	began := k.now()
 	err = k.attemptExchange(ctx, e)
-	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Duration: k.now().Sub(began)})
+	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Cause: exchangeCause(e), Duration: k.now().Sub(began)})
 	if err != nil {
 		if err := k.postponeExchange(ctx, e, err); err != nil {
 			return store.Exchange{}, err
@@ -362,7 +362,7 @@ func (k *Keeper) saveGrant(g store.Grant) (store.Authorizer, error) {
 		k.absolve(owner, a.Tokens.AccessToken)
 		k.forgive(owner.String())
 		k.log.Info("authorization stored", "authorizer_appid", g.Authorizer, "component_appid", g.Component, "grant", a.Grant, "source", g.Source)
-		k.observe(Observation{Kind: "state", Authorization: g.Authorization, Result: string(tuoguan.StateActive)})
+		k.observe(Observation{Kind: "state", Authorization: g.Authorization, Result: string(tuoguan.StateActive), Cause: grantCause(g)})
 	}
 	k.rouse()
 	return a, nil

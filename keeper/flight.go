@@ -190,7 +190,7 @@ func (k *Keeper) join(ctx context.Context, owner tuoguan.TokenOwner, w want) (tu
 // joinClaimed is join where the lease is ours already. If a flight is under way it
 // is left to lapse: that flight has a later one.
 func (k *Keeper) joinClaimed(ctx context.Context, owner tuoguan.TokenOwner, w want, c *claimed) (tuoguan.AccessToken, error) {
-	key := owner.String()
+	key, cause := owner.String(), causeOf(ctx)
 	if !w.ahead {
 		if err := k.refused(key); err != nil {
 			return tuoguan.AccessToken{}, err
@@ -201,7 +201,7 @@ func (k *Keeper) joinClaimed(ctx context.Context, owner tuoguan.TokenOwner, w wa
 			return tuoguan.AccessToken{}, ErrClosed
 		}
 		defer k.work.Done()
-		t, err := k.fly(owner, w, c)
+		t, err := k.fly(owner, w, c, cause)
 		k.settle(key, err)
 		return t, err
 	})
@@ -214,7 +214,7 @@ func (k *Keeper) joinClaimed(ctx context.Context, owner tuoguan.TokenOwner, w wa
 }
 
 // fly brings a token: steps two to six of the package comment.
-func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuoguan.AccessToken, err error) {
+func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed, cause Cause) (_ tuoguan.AccessToken, err error) {
 	generation := k.cache.generation(owner)
 	if lease == nil {
 		if lease, err = k.claim(store.TokenLease(owner)); err != nil {
@@ -222,7 +222,7 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed) (_ tuogua
 		}
 	}
 	defer k.release(lease)
-	ctx, cancel := context.WithDeadline(k.base, lease.end)
+	ctx, cancel := context.WithDeadline(withCause(k.base, cause), lease.end)
 	defer cancel()
 	if err := k.ready(ctx); err != nil {
 		return tuoguan.AccessToken{}, err

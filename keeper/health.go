@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type Observation struct {
 	// error; for a state, the new state.
 	Result   string
 	Err      error
+	Errcode  int // of WeChat's answer; 0 if there was none
+	Cause    Cause
 	Duration time.Duration
 }
 
@@ -32,6 +35,9 @@ func (k *Keeper) observe(o Observation) {
 	}
 	if o.Result == "" {
 		o.Result = resultOf(o.Err)
+	}
+	if api, ok := errors.AsType[*wxapi.APIError](o.Err); ok {
+		o.Errcode = api.Code
 	}
 	k.cfg.Observe(o)
 }
@@ -250,7 +256,10 @@ type ComponentStatus struct {
 	TokenExpiresAt   time.Time // zero: there is none
 	Problem          string    // why there is no new component token; "" if all is well
 	ProblemSince     time.Time
-	Authorizers      map[tuoguan.State]int64
+	// EgressIP is the address that WeChat refuses calls from, as the problem names it:
+	// it is not in the IP whitelist. Else it is the zero Addr.
+	EgressIP    netip.Addr
+	Authorizers map[tuoguan.State]int64
 }
 
 // Status reads the state of all components. The authorizers of many were counted a
@@ -301,6 +310,9 @@ func (k *Keeper) uncounted(ctx context.Context) (Status, error) {
 		cs.TokenExpiresAt = t.ExpiresAt
 		if c.problem != nil && !errors.Is(c.problem, ErrNoTicket) {
 			cs.Problem, cs.ProblemSince = c.problem.Error(), c.problemAt
+			if refusal, ok := errors.AsType[*wxapi.APIError](c.problem); ok {
+				cs.EgressIP = refusal.ClientIP()
+			}
 		}
 		s.Components = append(s.Components, cs)
 	}

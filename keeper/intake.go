@@ -147,7 +147,7 @@ func (k *Keeper) follow(in store.Intake, isNew bool) {
 		k.cache.drop(tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
 		if isNew {
 			k.log.Info("authorization revoked", "authorizer_appid", authorization.Authorizer, "component_appid", authorization.Component)
-			k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked)})
+			k.observe(Observation{Kind: "state", Authorization: authorization, Result: string(tuoguan.StateRevoked), Cause: Cause{Kind: Pushed}})
 		}
 		if k.enter() {
 			go func() {

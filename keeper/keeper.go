@@ -240,6 +240,7 @@ func (k *Keeper) Token(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan.A
 	if e := k.cache.get(owner); e != nil {
 		return e.token, nil
 	}
+	ctx = because(ctx, Read)
 	if e := k.cache.doubtful(owner); e != nil {
 		return k.verified(ctx, owner, e.token)
 	}
@@ -294,7 +295,7 @@ func (k *Keeper) Invalidate(ctx context.Context, owner tuoguan.TokenOwner, faile
 	k.mu.Lock()
 	k.reported[owner] = failed
 	k.mu.Unlock()
-	return k.await(ctx, owner, failed)
+	return k.await(because(ctx, Reported), owner, failed)
 }
 
 // Refresh gets a new token of owner even though the present one may be good.
@@ -304,5 +305,5 @@ func (k *Keeper) Refresh(ctx context.Context, owner tuoguan.TokenOwner) (tuoguan
 	if err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	return k.await(ctx, owner, current.Value)
+	return k.await(because(ctx, Asked), owner, current.Value)
 }

@@ -40,7 +40,7 @@ const reconciledSetting = "reconciled/"
 func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Reconciliation, err error) {
 	began := k.now()
 	defer func() {
-		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Duration: k.now().Sub(began)})
+		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
 	}()
 	stage, err := k.stage(ctx, id)
 	if err != nil {

@@ -49,14 +49,14 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 	if denied(err) {
 		token, err = k.recover(ctx, a, tried, lease, err)
 	}
-	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Duration: k.now().Sub(began)})
+	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
 	if err != nil {
 		k.recordTrouble(ctx, a, began, err)
 		return tuoguan.AccessToken{}, err
 	}
 	if a.Trouble.Failures > 0 || a.State != tuoguan.StateActive {
 		k.log.Info("authorizer is well again", "authorizer_appid", a.Authorizer, "component_appid", a.Component)
-		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(tuoguan.StateActive)})
+		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(tuoguan.StateActive), Cause: causeOf(ctx)})
 	}
 	return token, nil
 }
@@ -122,7 +122,7 @@ func (k *Keeper) exchangeRefreshToken(ctx context.Context, a store.Authorizer, r
 // history, in api_get_authorizer_info and in api_get_authorizer_list.
 func (k *Keeper) recover(ctx context.Context, a store.Authorizer, tried []tuoguan.Secret, lease *claimed, denial error) (token tuoguan.AccessToken, err error) {
 	defer func() {
-		k.observe(Observation{Kind: "recovery", Authorization: a.Authorization, Err: err})
+		k.observe(Observation{Kind: "recovery", Authorization: a.Authorization, Err: err, Cause: causeOf(ctx)})
 	}()
 	var older []tuoguan.Secret // if one of these works, so may the current one
 	attempt := func(candidate tuoguan.Secret, source store.TokenSource) (done bool) {
@@ -274,7 +274,7 @@ func (k *Keeper) recordTrouble(ctx context.Context, a store.Authorizer, began ti
 		k.announced(t.Announce)
 		k.cache.drop(tuoguan.AuthorizerToken(a.Component, a.Authorizer))
 		k.log.Error("the merchant has to authorize again", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "errcode", t.Info.Code)
-		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State)})
+		k.observe(Observation{Kind: "state", Authorization: a.Authorization, Result: string(t.State), Err: failure, Cause: causeOf(ctx)})
 	}
 }
 

@@ -22,12 +22,18 @@ const (
 	exchangesKept = 7 * 24 * time.Hour
 	// refreshTokensKept is how long superseded refresh tokens of earlier grants are kept.
 	refreshTokensKept = 30 * 24 * time.Hour
+	// sessionsKept is how long expired sessions of the console are kept.
+	sessionsKept = 24 * time.Hour
+	// tokenEventsKept and maxTokenEvents bound what is told of the tokens of authorizers.
+	tokenEventsKept = 7 * 24 * time.Hour
+	maxTokenEvents  = 1_000_000
 )
 
 // Run does what is due until ctx ends: it refreshes ahead of expiry, exchanges
 // codes, reads profiles, watches tickets and compares with WeChat's list. It
 // returns nil once its work has stopped; flights under way are Close's business.
 func (k *Keeper) Run(ctx context.Context) error {
+	ctx = withCause(ctx, Cause{Kind: Background})
 	if err := k.prepare(ctx); ctx.Err() != nil {
 		return nil // it was ended before it had begun
 	} else if err != nil {
@@ -377,7 +383,7 @@ func (r *runner) profile(now time.Time) {
 				}
 			}
 			k.settle(key, err)
-			k.observe(Observation{Kind: "profile", Authorization: a, Err: err})
+			k.observe(Observation{Kind: "profile", Authorization: a, Err: err, Cause: causeOf(ctx)})
 			if err != nil && r.ctx.Err() == nil {
 				k.log.Warn("profile cannot be read", "authorizer_appid", a.Authorizer, "component_appid", a.Component, "error", err)
 			}
@@ -427,11 +433,14 @@ func (k *Keeper) readProfile(ctx context.Context, authorization tuoguan.Authoriz
 func (k *Keeper) collect(ctx context.Context) {
 	now := k.now()
 	err := k.store.Collect(ctx, store.Retention{
-		Pushes:        now.Add(-k.cfg.KeepPushes),
-		PushCount:     k.cfg.MaxPushes,
-		Exchanges:     now.Add(-exchangesKept),
-		Links:         now.Add(-refreshTokensKept),
-		RefreshTokens: now.Add(-refreshTokensKept),
+		Pushes:          now.Add(-k.cfg.KeepPushes),
+		PushCount:       k.cfg.MaxPushes,
+		Exchanges:       now.Add(-exchangesKept),
+		Links:           now.Add(-refreshTokensKept),
+		RefreshTokens:   now.Add(-refreshTokensKept),
+		Sessions:        now.Add(-sessionsKept),
+		TokenEvents:     now.Add(-tokenEventsKept),
+		TokenEventCount: maxTokenEvents,
 	})
 	if err != nil && ctx.Err() == nil {
 		k.log.Warn("old records not removed", "error", err)

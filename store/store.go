@@ -40,6 +40,9 @@ type Store interface {
 	APIKeys
 	Audits
 	Values
+	Users
+	Sessions
+	TokenEvents
 
 	// Changes tells what any process has changed since the instant given, which is by
 	// the store's clock. What was changed at about that instant may be told again, and
@@ -54,7 +57,7 @@ type Store interface {
 	// are gone, values that have been expired for [ExpiredValuesKept], and what is not
 	// delivered to subscriptions that are gone. It never
 	// removes a component, an authorizer, a lease on one of these, a refresh token of a
-	// current grant, an API key, or an audit record.
+	// current grant, an API key, a user, or an audit record.
 	Collect(ctx context.Context, before Retention) error
 	// Close waits for work under way and releases everything.
 	Close() error
@@ -98,6 +101,12 @@ type Retention struct {
 	Exchanges     time.Time // finished before
 	Links         time.Time // expired before
 	RefreshTokens time.Time // received before, and not of the current grant
+	Sessions      time.Time // expired before
+
+	// TokenEvents happened before; those behind the first that did not are kept, whenever
+	// they happened. TokenEventCount keeps so many of the newest at most; 0: no bound.
+	TokenEvents     time.Time
+	TokenEventCount int64
 }
 
 // Components keeps the third-party platforms, their tickets and their tokens.

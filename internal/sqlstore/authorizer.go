@@ -139,6 +139,13 @@ func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]sto
 	where.add(text != "", "(lower(authorizer) = ? OR lower(user_name) = ? OR "+s.q.NickNameContains+")", text, text, text)
 	query := s.q.SelectAuthorizers + " WHERE " + where.String() +
 		" ORDER BY component, authorizer LIMIT ?"
+	// Few are in another state than active: they are found by it.
+	few := q.Authorizer != "" || q.State != "" && q.State != tuoguan.StateActive
+	searched := q.Text != "" || q.Tag != "" || q.Kind != "" || q.PermissionSet != 0 || len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0
+	if s.q.SearchAuthorizers != "" && searched && !few {
+		query = s.q.SelectAuthorizers + " JOIN (" + s.q.SearchAuthorizers + " WHERE " + where.String() +
+			" ORDER BY component, authorizer LIMIT ?) ON found = authorizers.id ORDER BY component, authorizer"
+	}
 	return readAll(ctx, s, s.authorizer, query, append(where.args, limit(q.Limit))...)
 }
 

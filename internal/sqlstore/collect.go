@@ -28,6 +28,9 @@ func (s *Store) Collect(ctx context.Context, before store.Retention) error {
 		s.remove(ctx, before.Exchanges, s.q.OldExchanges, s.q.DeleteExchange),
 		s.remove(ctx, now, s.q.OldLeases, s.q.DeleteLease),
 		s.remove(ctx, now.Add(-store.ExpiredValuesKept), s.q.OldValues, s.q.DeleteValue),
+		s.remove(ctx, before.Sessions, "SELECT session_hash FROM sessions WHERE expires_at < ? LIMIT ?",
+			"DELETE FROM sessions WHERE session_hash = ? AND expires_at < ?"),
+		s.collectTokenEvents(ctx, before),
 	)
 }
 

@@ -44,6 +44,9 @@ type Queries struct {
 	// head_image, principal_name, service_type, verify_type, account_status,
 	// profile_raw, profile_read_at, created_at, updated_at. The table is not renamed.
 	SelectAuthorizers string
+	// SearchAuthorizers, without a WHERE: the id of authorizers as found, from an index that
+	// has all that is searched; "" if there is none.
+	SearchAuthorizers string
 	NickNameContains  string // a condition with a plain ?: nick_name_folded contains the text, taken literally
 	TagsContain       string // likewise of tags
 	CountAuthorizers  string // (): component, state, count; ordered by these
@@ -176,6 +179,10 @@ type Queries struct {
 	ReplaceExpiredValue string // (value_key, data, expires_at, shift): only what has expired; version becomes 1
 	UpdateValue         string // (value_key, data, expires_at, shift, version): only this version, which goes up by one, and only what has not expired
 	TakeValue           string // (value_key): deletes it
+
+	// NotExpired is a condition with a plain ? for the shift: expires_at is later than the
+	// present.
+	NotExpired string
 
 	ChangedAuthorizers    string // (since): component, authorizer, state, grant_no, epoch; those with updated_at >= since
 	ChangedComponents     string // (since): component; those with changed_at >= since

@@ -176,6 +176,13 @@ func tables() []table {
 			place:   func(f fields, _ string) store.Place { return valuePlace(f.text("value_key")) },
 		},
 		{
+			// Their sessions end with the installation, and token events are not for ever.
+			name: "users", key: names("id"), binds: names("id"),
+			columns: columns("id name name_folded full_name role subject",
+				"password_expired totp_used disabled created_at updated_at last_seen_at version", "password totp", ""),
+			place: func(f fields, column string) store.Place { return userPlace(f.text("id"), column) },
+		},
+		{
 			// Nobody holds a lease on a copy. The epochs must go on.
 			name: "leases", key: names("lease_key"), instead: map[string]string{"holder": "''", "until": "0"},
 			columns: columns("lease_key holder", "epoch until", "", ""),

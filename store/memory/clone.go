@@ -54,6 +54,9 @@ func (s *Store) Clone() *Store {
 	maps.Copy(c.apiKeys, s.apiKeys)
 	c.audit = slices.Clone(s.audit)
 	maps.Copy(c.values, s.values)
+	maps.Copy(c.users, s.users)
+	maps.Copy(c.sessions, s.sessions)
+	c.tokenEvents, c.lastTokenEvent = slices.Clone(s.tokenEvents), s.lastTokenEvent
 	maps.Copy(c.settings, s.settings)
 	c.notes, c.notesFrom = slices.Clone(s.notes), s.notesFrom
 	return c

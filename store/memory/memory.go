@@ -62,6 +62,11 @@ type Store struct {
 	audit   []store.AuditRecord // by Seq
 	values  map[string]store.Value
 
+	users          map[string]store.User
+	sessions       map[string]store.Session // by hash
+	tokenEvents    []store.TokenEvent       // by ID
+	lastTokenEvent int64
+
 	settings map[string]setting
 	notes    []note // oldest first
 	// notesFrom is since when they are complete.
@@ -95,6 +100,8 @@ func New(cfg Config) *Store {
 		leases:          make(map[string]store.Lease),
 		apiKeys:         make(map[string]store.APIKey),
 		values:          make(map[string]store.Value),
+		users:           make(map[string]store.User),
+		sessions:        make(map[string]store.Session),
 		settings:        make(map[string]setting),
 	}
 }
@@ -165,6 +172,8 @@ func (s *Store) Collect(ctx context.Context, before store.Retention) error {
 		}
 		s.collectLeases()
 		s.collectValues()
+		s.collectSessions(before)
+		s.collectTokenEvents(before)
 		return nil
 	})
 }

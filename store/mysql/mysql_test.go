@@ -65,6 +65,7 @@ func tables() []string {
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
 		"api_keys", "audit", "kept_values", "event_sequences", "subscriptions", "deliveries",
+		"users", "sessions", "token_events",
 	}
 }
 
@@ -218,7 +219,7 @@ func TestMigrationCutShort(t *testing.T) {
 			exec(t, database, "DROP TABLE "+table)
 		}
 		exec(t, database, "UPDATE schema_migrations SET applied_at = 0")
-		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 3 {
+		if pending, err := mysql.Pending(t.Context(), config(database)); err != nil || len(pending) != 4 {
 			t.Errorf("pending: %v, %v", pending, err)
 		}
 		if err := open(t, config(database)).Close(); err != nil {
@@ -229,15 +230,16 @@ func TestMigrationCutShort(t *testing.T) {
 		}
 	}
 
-	for version, undo := range map[int][]string{2: pooltest.UndoCallers(), 3: subject().UndoDeliveries()} {
+	undone := map[int][]string{2: pooltest.UndoCallers(), 3: subject().UndoDeliveries(), 4: pooltest.UndoUsers()}
+	for version, undo := range undone {
 		database := servicetest.MariaDB(t)
 		if err := mysql.Migrate(t.Context(), config(database)); err != nil {
 			t.Fatal(err)
 		}
 		for n := range undo {
 			statements := undo[: n+1 : n+1]
-			if version == 2 {
-				statements = append(statements, subject().UndoDeliveries()...)
+			for later := version + 1; undone[later] != nil; later++ {
+				statements = append(statements, undone[later]...)
 			}
 			for _, statement := range statements {
 				exec(t, database, statement)
@@ -252,10 +254,13 @@ func TestMigrationCutShort(t *testing.T) {
 			_, errEvents := s.Events(t.Context(), store.EventQuery{})
 			_, errSubscriptions := s.Subscriptions(t.Context(), "", 1)
 			_, errDue := s.DueDeliveries(t.Context(), "sub_1", time.Now(), 1)
+			_, errUsers := s.Users(t.Context(), "", 1)
+			_, errSessions := s.SessionsOf(t.Context(), "u1")
+			_, errTokenEvents := s.TokenEvents(t.Context(), tuoguan.Authorization{}, 0, 1)
 			if _, err := s.Value(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("version %d with %d statements to do: %v", version, n+1, err)
 			}
-			if err := errors.Join(err, errComponents, errKeys, errAudit, errEvents, errSubscriptions, errDue, s.Close()); err != nil {
+			if err := errors.Join(err, errComponents, errKeys, errAudit, errEvents, errSubscriptions, errDue, errUsers, errSessions, errTokenEvents, s.Close()); err != nil {
 				t.Errorf("version %d with %d statements to do: %v", version, n+1, err)
 			}
 		}

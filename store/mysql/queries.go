@@ -255,6 +255,8 @@ func queries(f flavor) sqlstore.Queries {
 			WHERE value_key = ?1 AND version = ?5 AND expires_at > ` + now + ` + ?4`,
 		TakeValue: `DELETE FROM kept_values WHERE value_key = ?1`,
 
+		NotExpired: `expires_at > ` + now + ` + ?`,
+
 		ChangedAuthorizers:    `SELECT component, authorizer, state, grant_no, epoch FROM authorizers WHERE updated_at >= ?1`,
 		ChangedComponents:     `SELECT component FROM components WHERE changed_at >= ?1`,
 		SelectComponentEpochs: `SELECT component, epoch FROM component_tokens`,

@@ -61,6 +61,7 @@ func tables() []string {
 		"meta", "components", "tickets", "component_tokens", "authorizers", "authorizer_permission_sets",
 		"refresh_tokens", "exchanges", "links", "visits", "pushes", "leases",
 		"api_keys", "audit", "kept_values", "event_sequences", "subscriptions", "deliveries",
+		"users", "sessions", "token_events",
 	}
 }
 

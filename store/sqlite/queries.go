@@ -87,8 +87,9 @@ func queries() sqlstore.Queries {
 			service_type, verify_type, account_status, profile_raw, profile_read_at,
 			created_at, updated_at
 		FROM authorizers`,
-		NickNameContains: `instr(nick_name_folded, ?) > 0`,
-		TagsContain:      `instr(tags, ?) > 0`,
+		SearchAuthorizers: `SELECT id AS found FROM authorizers INDEXED BY authorizers_search`,
+		NickNameContains:  `instr(nick_name_folded, ?) > 0`,
+		TagsContain:       `instr(tags, ?) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 		GROUP BY component, state ORDER BY component, state`,
 
@@ -255,6 +256,8 @@ func queries() sqlstore.Queries {
 		UpdateValue: `UPDATE kept_values SET data = ?2, expires_at = ?3, version = version + 1
 			WHERE value_key = ?1 AND version = ?5 AND expires_at > ?4`,
 		TakeValue: `DELETE FROM kept_values WHERE value_key = ?1`,
+
+		NotExpired: `expires_at > ?`,
 
 		ChangedAuthorizers:    `SELECT component, authorizer, state, grant_no, epoch FROM authorizers WHERE updated_at >= ?`,
 		ChangedComponents:     `SELECT component FROM components WHERE changed_at >= ?`,

@@ -150,6 +150,8 @@ func plant(t testing.TB, s *sqlite.Store) (canaries []string) {
 	_, err = s.PutSubscription(ctx, store.Subscription{ID: "sub_1", Secrets: []byte(secret("subscription secret").Reveal())})
 	ok(err)
 	ok(s.SaveReply(ctx, "k1", []byte(secret("reply").Reveal())))
+	_, err = s.PutUser(ctx, store.User{ID: "u1", Name: "ming", Password: secret("password").Reveal(), TOTP: secret("one-time secret")})
+	ok(err)
 	return canaries
 }
 
@@ -201,10 +203,11 @@ func TestDamagedValuesAreQuarantinedAlone(t *testing.T) {
 	push := func(s *sqlite.Store) error { _, err := s.Push(t.Context(), 1); return err }
 	exchange := func(s *sqlite.Store) error { _, err := s.Exchange(t.Context(), "wxc", "h1"); return err }
 	due := func(s *sqlite.Store) error { _, err := s.DueExchanges(t.Context(), time.Now(), 9); return err }
+	user := func(s *sqlite.Store) error { _, err := s.UserByName(t.Context(), "ming"); return err }
 	componentToken := func(s *sqlite.Store) error { _, err := s.ComponentToken(t.Context(), "wxc"); return err }
 	readings := map[string]reading{
 		"authorizer": authorizer, "history": history, "component": component, "tickets": tickets,
-		"push": push, "exchange": exchange, "due": due, "component token": componentToken,
+		"push": push, "exchange": exchange, "due": due, "component token": componentToken, "user": user,
 	}
 	for _, tt := range []struct {
 		column, table, where string
@@ -220,6 +223,8 @@ func TestDamagedValuesAreQuarantinedAlone(t *testing.T) {
 		{"body", "pushes", "id = 1", []string{"push"}},
 		{"reply", "pushes", "id = 1", []string{"push"}},
 		{"code", "exchanges", "code_hash = 'h1'", []string{"exchange", "due"}},
+		{"password", "users", "1", []string{"user"}},
+		{"totp", "users", "1", []string{"user"}},
 	} {
 		t.Run(tt.table+"."+tt.column, func(t *testing.T) {
 			t.Parallel()
@@ -321,6 +326,9 @@ func TestFirstFormatIsMigrated(t *testing.T) {
 	}
 	if l, err := s.AcquireLease(t.Context(), "k", "you", time.Minute); err != nil || l.Epoch != 8 {
 		t.Errorf("lease %+v, %v", l, err)
+	}
+	if u, err := s.PutUser(t.Context(), store.User{ID: "u1", Name: "ming"}); err != nil || u.Version != 1 {
+		t.Errorf("user %+v, %v", u, err)
 	}
 }
 

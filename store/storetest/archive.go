@@ -199,6 +199,11 @@ func (e *archiveEnv) fill() {
 		}
 		e.ok(e.PutValue(e.ctx, v))
 	}
+	e.putUser(e.putUser(newUser("u1"))) // of version 2
+	e.putUser(store.User{ID: "u2", Name: "bare"})
+	e.putUser(newUser("u3"))
+	e.putSession("not in an archive", "u1")
+	e.ok(e.AppendTokenEvents(e.ctx, tokenEvents(id1, 0, 2))) // nor are these
 	must[store.Subscription](e.env)(e.PutSubscription(e.ctx, store.Subscription{ID: "a", Secrets: []byte("secrets of a")}))
 	must[store.Subscription](e.env)(e.PutSubscription(e.ctx, store.Subscription{ID: "b", Spec: "{}", Secrets: []byte("secrets of b")}))
 	routed := e.accept(store.Intake{Push: push(10), Routes: []store.Route{route("a", at(0)), route("b", at(time.Hour))}})
@@ -299,6 +304,8 @@ func (e *archiveEnv) readings() map[string]any {
 	keys, err := e.APIKeys(e.ctx, "", 0)
 	note("API keys", keys, err)
 	note("audit", e.audit(), nil)
+	users, err := e.Users(e.ctx, "", 0)
+	note("users", users, err)
 	for _, key := range []string{"v1", "v2", "nothing"} {
 		v, err := e.Value(e.ctx, key)
 		note("value "+key, v, err)
@@ -325,7 +332,7 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 		"meta": 1, "components": 2, "tickets": 3, "component_tokens": 1, "authorizers": 5,
 		"authorizer_permission_sets": 3 + 2*3 + 3, "refresh_tokens": 9, "exchanges": 2, "links": 1, "visits": 1, "pushes": 5, "leases": 2,
 		"event_sequences": 1, "subscriptions": 2, "deliveries": 4,
-		"api_keys": 2, "audit": 3, "kept_values": 3,
+		"api_keys": 2, "audit": 3, "kept_values": 3, "users": 3,
 	})
 
 	other := e.another(open)
@@ -354,6 +361,10 @@ func testRoundTrip(e *archiveEnv, open OpenArchive) {
 	another.Authorization.Authorizer = "wxanother"
 	other.grant(another)
 	other.putKey(other.key("k1"))
+	other.putUser(must[store.User](e.env)(other.UserByName(e.ctx, "NAME of u1")))
+	other.refuseUser(store.User{ID: "u9", Name: "BARE"})
+	other.equal(other.sessionsOf("u1"), []store.Session(nil))
+	other.equal(other.tokenEvents(id1), []store.TokenEvent(nil))
 	other.ok(other.AppendAudit(e.ctx, audits(3, 2)))
 	other.equal(must[store.Value](e.env)(other.TakeValue(e.ctx, "v1")).Data, []byte("data of v1"))
 	for key, epoch := range map[string]int64{"held": 2, "held twice": 3} {
@@ -503,6 +514,7 @@ func testLoadNeedsRoom(e *archiveEnv) {
 		"a component":   func(e *archiveEnv) { e.ok(e.PutComponent(e.ctx, fullComponent())) },
 		"an authorizer": func(e *archiveEnv) { e.grant(fullGrant()) },
 		"an API key":    func(e *archiveEnv) { e.putKey(newKey("other")) },
+		"a user":        func(e *archiveEnv) { e.putUser(newUser("other")) },
 		"a log":         func(e *archiveEnv) { e.ok(e.AppendAudit(e.ctx, audits(0, 1))) },
 	} {
 		target := e.another(e.open)
@@ -526,7 +538,7 @@ func testLoadOfEarlierVersion(e *archiveEnv) {
 		"components": {"previous_token", "staged_secret"}, "exchanges": {"revoked_at"},
 	}
 	all = slices.DeleteFunc(all, func(r store.Record) bool {
-		return slices.Contains([]string{"api_keys", "audit", "kept_values"}, r.Table)
+		return slices.Contains([]string{"api_keys", "audit", "kept_values", "users"}, r.Table)
 	})
 	want := slices.Clone(all)
 	for i, r := range all {
@@ -555,7 +567,7 @@ func testSwappedValues(e *archiveEnv) {
 	all := e.dump()
 	for _, tt := range []struct{ table, column string }{
 		{"authorizers", "access_token"}, {"refresh_tokens", "value"}, {"pushes", "body"}, {"tickets", "value"},
-		{"kept_values", "data"}, {"subscriptions", "secrets"},
+		{"kept_values", "data"}, {"subscriptions", "secrets"}, {"users", "password"}, {"users", "totp"},
 	} {
 		swapped := slices.Clone(all)
 		var at []int
@@ -574,6 +586,7 @@ func testSwappedValues(e *archiveEnv) {
 		authorizers, errAuthorizers := target.Authorizers(e.ctx, store.AuthorizerQuery{})
 		pushes, errPushes := target.Pushes(e.ctx, 0, 0)
 		subscriptions, errSubscriptions := target.Subscriptions(e.ctx, "", 0)
+		users, errUsers := target.Users(e.ctx, "", 0)
 		// What is due is told of even where the event does not open.
 		due, errDue := target.DueDeliveries(e.ctx, "b", epoch.Add(time.Hour), 0)
 		hit := tt.table == "pushes"
@@ -606,7 +619,7 @@ func testSwappedValues(e *archiveEnv) {
 		}{
 			{"authorizers", len(authorizers), 5, errAuthorizers}, {"pushes", len(pushes), 5, errPushes},
 			{"tickets", len(tickets), 3, errTickets}, {"refresh_tokens", tokens, 9, errTokens}, {"kept_values", values, 3, errValues},
-			{"subscriptions", len(subscriptions), 2, errSubscriptions},
+			{"subscriptions", len(subscriptions), 2, errSubscriptions}, {"users", len(users), 3, errUsers},
 		} {
 			hit := list.table == tt.table
 			if hit {
@@ -822,6 +835,10 @@ func testResealUnderContention(e *archiveEnv) {
 				v := e.value(fmt.Sprint("value ", i), fmt.Sprint("data ", n))
 				v.Version, v.ExpiresAt = int64(n), v.ExpiresAt.Add(time.Hour)
 				fail(e.PutValue(e.ctx, v))
+				u := newUser(fmt.Sprint("user ", i))
+				u.Version, u.Password = int64(n), fmt.Sprint("password ", n)
+				_, err = e.PutUser(e.ctx, u)
+				fail(err)
 				x := byPush()
 				x.CodeHash = fmt.Sprintf("hash %d/%d", i, n)
 				_, _, err = e.PutExchange(e.ctx, x)
@@ -856,6 +873,7 @@ func testResealUnderContention(e *archiveEnv) {
 		v := must[store.Value](e.env)(e.Value(e.ctx, fmt.Sprint("value ", i)))
 		e.equal(string(v.Data), fmt.Sprint("data ", rounds-1))
 		e.equal(v.Version, int64(rounds))
+		e.equal(e.user(fmt.Sprint("user ", i)).Password, fmt.Sprint("password ", rounds-1))
 		id := tuoguan.ComponentAppID(fmt.Sprintf("wxc%d", i))
 		e.equal(must[store.Component](e.env)(e.Component(e.ctx, id)).Secret, secret("secret %d", rounds-1))
 		e.equal(must[store.ComponentToken](e.env)(e.ComponentToken(e.ctx, id)).Value, secret("component token %d", rounds-1))

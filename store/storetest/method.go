@@ -141,11 +141,33 @@ func methods() map[string]method {
 		}},
 		"TakeValue": {call: func(ctx context.Context, s store.Store) error { _, err := s.TakeValue(ctx, "x"); return err }, absent: true},
 
+		"PutUser":       {call: func(ctx context.Context, s store.Store) error { _, err := s.PutUser(ctx, newUser("u1")); return err }},
+		"User":          {call: func(ctx context.Context, s store.Store) error { _, err := s.User(ctx, "x"); return err }, absent: true},
+		"UserByName":    {call: func(ctx context.Context, s store.Store) error { _, err := s.UserByName(ctx, "x"); return err }, absent: true},
+		"UserBySubject": {call: func(ctx context.Context, s store.Store) error { _, err := s.UserBySubject(ctx, "x"); return err }, absent: true},
+		"Users":         {call: func(ctx context.Context, s store.Store) error { _, err := s.Users(ctx, "", 1); return err }},
+		"DeleteUser":    {call: func(ctx context.Context, s store.Store) error { return s.DeleteUser(ctx, "x", 1) }, absent: true},
+		"PutSession":    {call: func(ctx context.Context, s store.Store) error { return s.PutSession(ctx, fullSession()) }},
+		"Session":       {call: func(ctx context.Context, s store.Store) error { _, err := s.Session(ctx, []byte("x")); return err }, absent: true},
+		"SessionsOf":    {call: func(ctx context.Context, s store.Store) error { _, err := s.SessionsOf(ctx, "x"); return err }},
+		"TouchSession":  {call: func(ctx context.Context, s store.Store) error { return s.TouchSession(ctx, []byte("x"), at(0)) }},
+		"DeleteSession": {call: func(ctx context.Context, s store.Store) error { return s.DeleteSession(ctx, []byte("x")) }},
+		"DeleteSessionsOf": {call: func(ctx context.Context, s store.Store) error {
+			_, err := s.DeleteSessionsOf(ctx, "x", nil)
+			return err
+		}},
+		"AppendTokenEvents": {call: func(ctx context.Context, s store.Store) error {
+			return s.AppendTokenEvents(ctx, []store.TokenEvent{fullTokenEvent()})
+		}},
+		"TokenEvents": {call: func(ctx context.Context, s store.Store) error { _, err := s.TokenEvents(ctx, id1, 0, 1); return err }},
+
 		"Changes": {call: func(ctx context.Context, s store.Store) error { _, err := s.Changes(ctx, at(0)); return err }},
 
 		"Probe": {call: func(ctx context.Context, s store.Store) error { return s.Probe(ctx) }},
 		"Collect": {call: func(ctx context.Context, s store.Store) error {
-			return s.Collect(ctx, store.Retention{Pushes: at(0), Exchanges: at(0), Links: at(0), RefreshTokens: at(0)})
+			return s.Collect(ctx, store.Retention{
+				Pushes: at(0), Exchanges: at(0), Links: at(0), RefreshTokens: at(0), Sessions: at(0), TokenEvents: at(0), TokenEventCount: 1,
+			})
 		}},
 	}
 }

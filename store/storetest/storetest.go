@@ -66,6 +66,9 @@ func Run(t *testing.T, open Open) {
 		"api keys":      testAPIKeys,
 		"audit":         testAudits,
 		"values":        testValues,
+		"users":         testUsers,
+		"sessions":      testSessions,
+		"token events":  testTokenEvents,
 		"changes":       testChanges,
 		"contention":    testContention,
 		"collect":       testCollect,
@@ -279,7 +282,7 @@ func testFixturesAreFull(t *testing.T, _ *suite) {
 	for _, record := range []any{
 		fullComponent(), fullTicket(1), fullComponentToken(), fullGrant(), fullTokenWrite(), fullTrouble(),
 		fullProfile(), fullExchange(), fullLink(), fullVisit(), fullPush(),
-		fullAPIKey(), fullAuditRecord(), fullSubscription(),
+		fullAPIKey(), fullAuditRecord(), fullSubscription(), fullUser(), fullSession(), fullTokenEvent(),
 	} {
 		for _, field := range zeroFields(reflect.ValueOf(record), reflect.TypeOf(record).Name()) {
 			if strings.HasSuffix(field, ".Announce") {

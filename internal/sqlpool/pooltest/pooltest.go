@@ -401,6 +401,11 @@ func testNewerFormat(t *testing.T, s Subject) {
 	}
 }
 
+// UndoUsers takes back what the fourth migration has made, the last first.
+func UndoUsers() []string {
+	return []string{"DROP TABLE token_events", "DROP TABLE sessions", "DROP TABLE users"}
+}
+
 // UndoDeliveries takes back what the third migration has made, the last first.
 func (s Subject) UndoDeliveries() []string {
 	return []string{
@@ -431,7 +436,7 @@ func testEarlierFormat(t *testing.T, s Subject) {
 	before, err := old.Authorizer(t.Context(), account)
 	must(t, err)
 	must(t, old.Close())
-	for _, statement := range slices.Concat(s.UndoDeliveries(), UndoCallers(), []string{"DELETE FROM schema_migrations WHERE version > 1"}) {
+	for _, statement := range slices.Concat(UndoUsers(), s.UndoDeliveries(), UndoCallers(), []string{"DELETE FROM schema_migrations WHERE version > 1"}) {
 		s.Exec(t, database, statement)
 	}
 
@@ -456,6 +461,8 @@ func testEarlierFormat(t *testing.T, s Subject) {
 		t.Errorf("with a tag: %v, %v", all, err)
 	}
 	must(t, opened.AppendAudit(t.Context(), []store.AuditRecord{{Seq: 1, Body: []byte("{}")}}))
+	_, err = opened.PutUser(t.Context(), store.User{ID: "u1", Name: "ming"})
+	must(t, err)
 	p, err := opened.PushByKey(t.Context(), "old")
 	if must(t, err); p.Seq != 0 {
 		t.Errorf("what was stored before there were numbers has number %d", p.Seq)
