@@ -12,18 +12,36 @@ FUZZTIME ?= 20s
 # Where govulncheck finds its database: a URL, or file://DIR with a flat copy.
 VULNDB   ?= https://vuln.go.dev
 
-.PHONY: help build demo test vet race long proof planted tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc
+.PHONY: help build demo console test vet race long browser proof planted tools stores fuzz bench lint format static vuln tidy generate verify clean need-go need-cc need-node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: need-go ## build bin/tuoguan and bin/wxsim, static
+build: need-go bundle ## build bin/tuoguan and bin/wxsim, static; with the console where Node is present
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+# What the console is made from, and what is made of it.
+SOURCES := $(shell find console -path '*/node_modules' -prune -o -type f -print 2>/dev/null) api/openapi.yaml
+BUNDLE  := internal/console/dist/index.html
+
+console: need-node ## build the console, which the next build of bin/tuoguan embeds
+	rm -f $(BUNDLE)
+	$(MAKE) --no-print-directory $(BUNDLE)
+
+$(BUNDLE): $(SOURCES)
+	cd console && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+
+# The program works without its console, and says so on /console/.
+.PHONY: bundle
+bundle:
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory $(BUNDLE) || echo "the console could not be built; going on without it" >&2; \
+	else echo "npm is missing: building without the console (Debian: apt-get install nodejs npm)" >&2; fi
 
 demo: build ## run the whole journey against the simulator; ARGS=--auto walks it unattended
 	$(BIN)/tuoguan demo $(ARGS)
 
-test: tools need-cc vet race long ## the whole test suite
+test: tools need-cc vet race long browser ## the whole test suite
 
 vet: need-go
 	$(GO) vet ./...
@@ -33,6 +51,14 @@ race: need-cc ## every test under the race detector; the long simulations run at
 
 long: need-go ## the long simulations (TestLong…) at full size, without the race detector
 	LONG=1 $(GO) test -count=1 -timeout 20m -run '^TestLong' ./...
+
+browser: ## the console in a browser: every journey and every page, with Debian's Chromium
+	@for each in npm=npm chromium=chromium; do \
+		command -v "$${each%=*}" >/dev/null && continue; \
+		echo "######## $${each%=*} is missing: the console is NOT tested in a browser (Debian: apt-get install $${each#*=})" >&2; \
+		[ -z "$${REQUIRE_TOOLS:-}" ] && exit 0 || exit 1; \
+	done; \
+	$(MAKE) --no-print-directory console build && cd console && npm run --silent check && npm run --silent budget && npm run --silent journeys
 
 # Programs that some tests need besides Go, and their Debian packages.
 PROGRAMS = node=nodejs npm=npm curl=curl python3=python3 strace=strace mkfs.ext4=e2fsprogs mount=mount
@@ -74,7 +100,7 @@ bench: need-go ## the benchmarks that report a ratio to a floor measured beside 
 lint: format vet static tidy vuln ## gofmt, vet, staticcheck, golangci-lint, go.mod, known vulnerabilities
 
 format: need-go
-	@unformatted=$$(find . -name '*.go' -not -path './.git/*' -print0 | xargs -0 gofmt -l); \
+	@unformatted=$$(find . -name '*.go' -not -path './.git/*' -not -path '*/node_modules/*' -print0 | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w would change:"; echo "$$unformatted"; exit 1; fi
 
 static: need-go
@@ -106,7 +132,8 @@ verify: need-go ## regenerate everything and demand that nothing changes
 	fi
 
 clean: ## remove what was built
-	rm -rf $(BIN)
+	rm -rf $(BIN) console/node_modules
+	find internal/console/dist -mindepth 1 -not -name .gitkeep -delete
 
 # The go directive in go.mod says which version is needed.
 need-go:
@@ -115,6 +142,9 @@ need-go:
 	if [ "$$(printf '%s\n%s\n' "$$need" "$$have" | sort -V | head -1)" != "$$need" ] && [ "$$($(GO) env GOTOOLCHAIN)" = local ]; then \
 		echo "Go $$have is too old and GOTOOLCHAIN=local forbids fetching another; Go $$need or newer is needed: https://go.dev/dl/" >&2; exit 1; \
 	fi
+
+need-node:
+	@command -v npm >/dev/null || { echo "Node and npm are missing (Debian: apt-get install nodejs npm; at least Node 20.19)" >&2; exit 1; }
 
 # The race detector needs cgo and a C compiler; nothing else does.
 need-cc: need-go

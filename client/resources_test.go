@@ -91,6 +91,35 @@ func TestRequests(t *testing.T) {
 		}, `POST /v1/api-keys/k1/rotate  {"grace_seconds":0,"expires_in":60}`},
 		{"revoke", func(ctx context.Context, c *client.Client) error { _, err := c.RevokeAPIKey(ctx, "k1"); return err },
 			"POST /v1/api-keys/k1/revoke  "},
+		{"user", func(ctx context.Context, c *client.Client) error { _, err := c.User(ctx, "u1"); return err },
+			"GET /v1/users/u1  "},
+		{"a new user", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateUser(ctx, client.NewUser{Name: "duty", FullName: "值班", Role: "viewer", Password: *secret("p")})
+			return err
+		}, `POST /v1/users  {"name":"duty","full_name":"值班","role":"viewer","password":"p"}`},
+		{"the least user", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateUser(ctx, client.NewUser{Name: "duty", Role: "viewer"})
+			return err
+		}, `POST /v1/users  {"name":"duty","role":"viewer"}`},
+		{"a changed user", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ChangeUser(ctx, "u1", client.UserChange{Role: new("admin"), Disabled: new(false)}, `"e"`)
+			return err
+		}, `PATCH /v1/users/u1 "e" {"role":"admin","disabled":false}`},
+		{"a deleted user", func(ctx context.Context, c *client.Client) error { return c.DeleteUser(ctx, "u1") },
+			"DELETE /v1/users/u1  "},
+		{"another password", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ResetUserPassword(ctx, "u1")
+			return err
+		},
+			"POST /v1/users/u1/password  "},
+		{"no authenticator", func(ctx context.Context, c *client.Client) error { _, err := c.ResetUserTOTP(ctx, "u1"); return err },
+			"DELETE /v1/users/u1/totp  "},
+		{"sessions", func(ctx context.Context, c *client.Client) error { _, err := c.UserSessions(ctx, "u1"); return err },
+			"GET /v1/users/u1/sessions  "},
+		{"an ended session", func(ctx context.Context, c *client.Client) error { return c.EndUserSession(ctx, "u1", "s1") },
+			"DELETE /v1/users/u1/sessions/s1  "},
+		{"ended sessions", func(ctx context.Context, c *client.Client) error { return c.EndUserSessions(ctx, "u1") },
+			"DELETE /v1/users/u1/sessions  "},
 		{"event", func(ctx context.Context, c *client.Client) error { _, err := c.Event(ctx, "7"); return err },
 			"GET /v1/events/7  "},
 		{"subscription", func(ctx context.Context, c *client.Client) error { _, err := c.Subscription(ctx, "sub_1"); return err },

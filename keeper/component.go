@@ -159,9 +159,9 @@ func (k *Keeper) mint(ctx context.Context, id tuoguan.ComponentAppID, lease *cla
 	if err := k.pass(ctx, id, gateComparing); err != nil {
 		return tuoguan.AccessToken{}, err
 	}
-	began := k.now()
+	began, start := k.now(), time.Now()
 	defer func() {
-		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
+		k.observe(Observation{Kind: "component_token", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: time.Since(start)})
 		k.change(id, func(c *component) {
 			if err == nil {
 				c.problem, c.failures, c.due = nil, 0, time.Time{}

@@ -137,9 +137,9 @@ func (k *Keeper) flyExchange(component tuoguan.ComponentAppID, hash string) (sto
 	if e.State != store.ExchangePending {
 		return e, nil
 	}
-	began := k.now()
+	start := time.Now()
 	err = k.attemptExchange(ctx, e)
-	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Cause: exchangeCause(e), Duration: k.now().Sub(began)})
+	k.observe(Observation{Kind: "exchange", Authorization: tuoguan.Authorization{Component: component, Authorizer: e.Authorizer}, Err: err, Cause: exchangeCause(e), Duration: time.Since(start)})
 	if err != nil {
 		if err := k.postponeExchange(ctx, e, err); err != nil {
 			return store.Exchange{}, err

@@ -25,7 +25,7 @@ type Observation struct {
 	Err      error
 	Errcode  int // of WeChat's answer; 0 if there was none
 	Cause    Cause
-	Duration time.Duration
+	Duration time.Duration // by the system's clock, whatever Config.Clock says
 }
 
 // observe reports o, with its result named.

@@ -38,9 +38,9 @@ const reconciledSetting = "reconciled/"
 // Reconcile compares what is stored with what WeChat lists and repairs it. It
 // never deletes anything: presence in the list is no proof, and absence neither.
 func (k *Keeper) Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (r Reconciliation, err error) {
-	began := k.now()
+	start := time.Now()
 	defer func() {
-		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
+		k.observe(Observation{Kind: "reconcile", Authorization: tuoguan.Authorization{Component: id}, Err: err, Cause: causeOf(ctx), Duration: time.Since(start)})
 	}()
 	stage, err := k.stage(ctx, id)
 	if err != nil {

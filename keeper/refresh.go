@@ -34,7 +34,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 		k.recordTrouble(ctx, a, k.now(), err)
 		return tuoguan.AccessToken{}, err
 	}
-	began := k.now()
+	began, start := k.now(), time.Now()
 	var tried []tuoguan.Secret
 	var token tuoguan.AccessToken
 	err := error(nil)
@@ -49,7 +49,7 @@ func (k *Keeper) refresh(ctx context.Context, a store.Authorizer, lease *claimed
 	if denied(err) {
 		token, err = k.recover(ctx, a, tried, lease, err)
 	}
-	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Cause: causeOf(ctx), Duration: k.now().Sub(began)})
+	k.observe(Observation{Kind: "refresh", Authorization: a.Authorization, Err: err, Cause: causeOf(ctx), Duration: time.Since(start)})
 	if err != nil {
 		k.recordTrouble(ctx, a, began, err)
 		return tuoguan.AccessToken{}, err

@@ -34,6 +34,8 @@ const (
 	ReadKeys           Operation = "keys:read"
 	WriteKeys          Operation = "keys:write"
 	ReadAudit          Operation = "audit:read"
+	ReadUsers          Operation = "users:read"  // of the console
+	WriteUsers         Operation = "users:write" // of roles that the caller covers
 	CallGateway        Operation = "gateway:call"
 	RelayOAuth         Operation = "oauth:relay"
 	Everything         Operation = "*" // all of them, also those of later versions
@@ -44,7 +46,7 @@ func Operations() []Operation {
 	return []Operation{
 		ReadComponents, WriteComponents, ReadAuthorizers, WriteAuthorizers, ReadTokens, RefreshTokens,
 		ReadLinks, WriteLinks, ReadEvents, ReplayEvents, ReadSubscriptions, WriteSubscriptions,
-		ReadJobs, RunJobs, ReadKeys, WriteKeys, ReadAudit, CallGateway, RelayOAuth, Everything,
+		ReadJobs, RunJobs, ReadKeys, WriteKeys, ReadAudit, ReadUsers, WriteUsers, CallGateway, RelayOAuth, Everything,
 	}
 }
 

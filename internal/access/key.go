@@ -22,8 +22,8 @@ var (
 	ErrRevokedKey = errors.New("access: API key is revoked")
 	// ErrNetwork: the key may not be used from this address.
 	ErrNetwork = errors.New("access: API key may not be used from this address")
-	// ErrStorage: the store was needed to know the key, and cannot be read.
-	ErrStorage = errors.New("access: API keys cannot be read")
+	// ErrStorage: the store was needed to know the caller, and cannot be read.
+	ErrStorage = errors.New("access: callers cannot be looked up")
 
 	errMalformedKey = fmt.Errorf("%w: it has not the form of a key, or was mistyped", ErrUnknownKey)
 )

@@ -21,6 +21,8 @@ import (
 
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/authorize"
+	"github.com/tuoguan/tuoguan/internal/doctor"
+	"github.com/tuoguan/tuoguan/internal/insight"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/page"
 	"github.com/tuoguan/tuoguan/internal/problem"
@@ -37,7 +39,9 @@ type Keeper interface {
 	Component(ctx context.Context, id tuoguan.ComponentAppID) (store.Component, error)
 	PutComponent(ctx context.Context, c store.Component) error
 	Reconcile(ctx context.Context, id tuoguan.ComponentAppID) (keeper.Reconciliation, error)
+	Verify(ctx context.Context, a tuoguan.Authorization) error
 	Status(ctx context.Context) (keeper.Status, error)
+	Replicas() int
 }
 
 // Store is what is read and written here without the keeper.
@@ -53,9 +57,11 @@ type Store interface {
 	Subscriptions(ctx context.Context, after string, limit int) ([]store.Subscription, error)
 	Deliveries(ctx context.Context, q store.DeliveryQuery) ([]store.Delivery, error)
 	Backlog(ctx context.Context, subscription string, most int) (store.Backlog, error)
+	TokenEvents(ctx context.Context, a tuoguan.Authorization, before int64, limit int) ([]store.TokenEvent, error)
 }
 
-// Config says what the admin listener works with. All fields but Clock are required.
+// Config says what the admin listener works with. Clock and what is said to
+// have a default, or to be nil, may be left out.
 type Config struct {
 	Keeper    Keeper
 	Store     Store
@@ -65,6 +71,9 @@ type Config struct {
 	OAuth     OAuth
 	Gateway   Gateway
 	Delivery  Deliverer
+	WeChat    WeChat
+	// Doctor looks for what is wrong, within ten seconds.
+	Doctor func(context.Context) doctor.Report
 
 	Subscriptions Subscriptions
 	// Matching returns the ids of the subscriptions that an event is to be delivered to.
@@ -80,6 +89,20 @@ type Config struct {
 	Clock    *tuoguan.Clock
 	Logger   *slog.Logger
 
+	// Replica names this process. Insight is what it remembers of what it did; defaults to
+	// one that nobody feeds.
+	Replica string
+	Insight Insight
+
+	// Operators are the people who use the console.
+	Operators Operators
+	// Console serves /console/; nil: a page says that there is no console.
+	Console http.Handler
+	// ConsoleTOTP is who signs in with a code: admins, all or off. For GET /v1/setup alone.
+	ConsoleTOTP string
+	// Simulator is the control API of the simulator, where the platform is not WeChat.
+	Simulator http.Handler
+
 	// PublicURL is the base URL of the public listener, without a slash at the end.
 	PublicURL string
 }
@@ -91,7 +114,11 @@ type API struct {
 	v1    *http.ServeMux
 	rest  huma.API
 
+	origin *http.CrossOriginProtection
+
 	seen sync.Map // components that an authorizer was found in, as keys
+
+	overviews overviews
 }
 
 var _ Keeper = (*keeper.Keeper)(nil)
@@ -107,8 +134,17 @@ func New(cfg Config) (*API, error) {
 	if cfg.Access == nil || cfg.Directory == nil || cfg.Audit == nil || cfg.OAuth == nil || cfg.Gateway == nil || cfg.Values == nil {
 		return nil, errors.New("admin: Access, Directory, Audit, OAuth, Gateway and Values are required")
 	}
+	if cfg.WeChat == nil || cfg.Doctor == nil {
+		return nil, errors.New("admin: WeChat and Doctor are required")
+	}
 	if cfg.Subscriptions == nil || cfg.Delivery == nil || cfg.Matching == nil || cfg.CheckURL == nil {
 		return nil, errors.New("admin: Subscriptions, Delivery, Matching and CheckURL are required")
+	}
+	if cfg.Operators == nil {
+		return nil, errors.New("admin: Operators is required")
+	}
+	if cfg.Insight == nil {
+		cfg.Insight = insight.New(insight.Config{})
 	}
 	dir, err := fs.Sub(files, "pages")
 	if err != nil {
@@ -118,7 +154,7 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, pages: pages, v1: http.NewServeMux()}
+	a := &API{cfg: cfg, pages: pages, v1: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
 	a.register()
 	a.v1.HandleFunc("/v1/", a.noRoute)
 	return a, nil
@@ -128,6 +164,11 @@ func New(cfg Config) (*API, error) {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", http.HandlerFunc(a.authenticated))
+	for _, route := range routes {
+		if route.Open {
+			mux.HandleFunc(route.Method+" "+route.Pattern, a.anybody)
+		}
+	}
 	mux.HandleFunc("GET /openapi.json", a.openAPI("application/openapi+json", a.json))
 	mux.HandleFunc("GET /openapi.yaml", a.openAPI("application/openapi+yaml; charset=utf-8", a.yaml))
 	mux.HandleFunc("GET /docs", a.docs)
@@ -135,9 +176,18 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("GET /readyz", obs.Ready(a.cfg.Problems))
 	mux.Handle("GET /metrics", a.cfg.Metrics)
 	mux.HandleFunc("GET /{$}", a.status)
-	mux.HandleFunc("GET /console/", a.console)
+	if a.cfg.Console != nil {
+		mux.Handle("GET /console/", a.cfg.Console)
+	} else {
+		mux.HandleFunc("GET /console/", a.console)
+	}
+	if a.cfg.Simulator != nil {
+		mux.HandleFunc(simulatorPath, a.simulated)
+	}
+	mux.HandleFunc("GET "+oidcPath+"start", a.startOIDC)
+	mux.HandleFunc("GET "+oidcPath+"callback", a.finishOIDC)
 	mux.Handle("GET /console", http.RedirectHandler("/console/", http.StatusPermanentRedirect))
-	return mux
+	return secured(mux)
 }
 
 // noRoute answers what the table of routes has nothing for.

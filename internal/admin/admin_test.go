@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/oauth"
 	"github.com/tuoguan/tuoguan/internal/obs"
+	"github.com/tuoguan/tuoguan/internal/operator"
 	"github.com/tuoguan/tuoguan/internal/problem"
 	"github.com/tuoguan/tuoguan/internal/sink"
 	"github.com/tuoguan/tuoguan/internal/subscription"
@@ -54,6 +56,8 @@ type world struct {
 	clock tuoguan.Clock
 	keys  *access.Keys
 
+	operators *operator.Operators
+
 	subscriptions *subscription.Set
 	unopened      []int64                                  // events whose text does not open
 	send          func(sink.Message) (sink.Receipt, error) // nil: every event is taken
@@ -70,11 +74,12 @@ type world struct {
 	putting     func() error                                                // before a component is stored
 	reconciled  []tuoguan.ComponentAppID
 	invalidated []string
-	refreshed   int
+	refreshed   atomic.Int64
+	explored    explored
 	rekeyed     chan struct{} // closed to let the job end
 }
 
-func newWorld(t testing.TB, apiKey string) *world {
+func newWorld(t testing.TB, apiKey string, change ...func(*admin.Config)) *world {
 	t.Helper()
 	w := &world{rekeyed: make(chan struct{}), t: t, began: time.Now()}
 	w.store = memory.New(memory.Config{Clock: &w.clock})
@@ -131,13 +136,22 @@ func newWorld(t testing.TB, apiKey string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api, err = admin.New(admin.Config{
+	w.operators, err = operator.New(operator.Config{Store: w.store, Clock: &w.clock, Logger: log, TOTP: operator.TOTPOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := admin.Config{
+		Operators: w.operators, ConsoleTOTP: operator.TOTPOff,
 		Subscriptions: w.subscriptions, Delivery: dispatcher, Matching: w.matching, CheckURL: checkURL,
-		Keeper: w, Store: damaged{w.store, w}, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Gateway: busy{}, Values: w.store,
+		Keeper: w, Store: damaged{w.store, w}, Access: w.keys, Directory: directory, Audit: w, OAuth: relay{}, Gateway: busy{w}, WeChat: w, Doctor: w.doctor, Values: w.store,
 		Links: links, Metrics: obs.NewMetrics().Handler(), Clock: &w.clock, Logger: log,
 		Problems: func(context.Context) []obs.Problem { return w.problems },
 		Jobs:     runner, PublicURL: "https://open.example.com",
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	w.api, err = admin.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +252,7 @@ func (w *world) Invalidate(_ context.Context, owner tuoguan.TokenOwner, failed t
 }
 
 func (w *world) Refresh(_ context.Context, owner tuoguan.TokenOwner) (tuoguan.AccessToken, error) {
-	w.refreshed++
+	w.refreshed.Add(1)
 	return w.token(owner)
 }
 
@@ -349,7 +363,7 @@ func (relay) Redeem(_ context.Context, code string) (oauth.Identity, error) {
 }
 
 // busy has served one account.
-type busy struct{}
+type busy struct{ w *world }
 
 func (busy) Busiest(int) []gateway.AccountCalls {
 	return []gateway.AccountCalls{{Component: component, Authorizer: account, Calls: 3, Sent: 30}}
@@ -431,7 +445,7 @@ func TestEveryRouteNeedsTheKey(t *testing.T) {
 	w := newWorld(t, key)
 	for _, route := range admin.Routes() {
 		target := strings.NewReplacer("{appid}", string(account), "{id}", "x").Replace(route.Pattern)
-		if r := w.callAs("", route.Method, target, "{}"); r.status != http.StatusUnauthorized {
+		if r := w.callAs("", route.Method, target, "{}"); (r.status == http.StatusUnauthorized) == route.Open {
 			t.Errorf("%s %s answers %d without a key", route.Method, route.Pattern, r.status)
 		}
 		if route.Summary == "" {
@@ -469,7 +483,7 @@ func TestAccessToken(t *testing.T) {
 	if r.status != http.StatusOK || !strings.Contains(r.body, "access-token-1") || !cmp.Equal(w.invalidated, []string{"access-token-0"}) {
 		t.Errorf("got %d %s after %v", r.status, r.body, w.invalidated)
 	}
-	if r := w.call("POST", "/v1/authorizers/"+string(account)+"/refresh", ""); r.status != http.StatusOK || w.refreshed != 1 {
+	if r := w.call("POST", "/v1/authorizers/"+string(account)+"/refresh", ""); r.status != http.StatusOK || w.refreshed.Load() != 1 {
 		t.Errorf("got %d %s", r.status, r.body)
 	}
 }

@@ -15,7 +15,7 @@ import (
 type auditEntry struct {
 	Seq        int64             `json:"seq" doc:"From 1, without gaps · 从 1 起连续编号"`
 	At         time.Time         `json:"at"`
-	Actor      string            `json:"actor" doc:"Id of the API key · API 密钥 ID"`
+	Actor      string            `json:"actor" doc:"Id of the API key, or user: and the id of a user; empty where nobody was known · API 密钥 ID，或 user: 加用户 ID；身份不明时为空"`
 	ActorName  string            `json:"actor_name"`
 	Address    string            `json:"address"`
 	Operation  string            `json:"operation" doc:"What was done: here, the id of an operation of this API · 操作"`

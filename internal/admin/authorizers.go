@@ -170,12 +170,25 @@ type getAuthorizerInput struct {
 	Cached
 }
 
-func (a *API) getAuthorizer(ctx context.Context, in *getAuthorizerInput) (*resource[authorizer], error) {
+// Authorizer is [authorizer] by a name that huma sees when it is embedded.
+type Authorizer = authorizer
+
+// authorizerDetail is an authorization as it is shown by itself.
+type authorizerDetail struct {
+	Authorizer
+	Wanted wantedSets `json:"wanted_permission_sets" doc:"Those that the newest link this account authorized through asked for; null if there is no such link, or it asked for all · 最近一次授权链接所要求的权限集，无则为 null"`
+}
+
+func (a *API) getAuthorizer(ctx context.Context, in *getAuthorizerInput) (*resource[authorizerDetail], error) {
 	found, err := a.authorizer(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
-	return show(showAuthorizer(found), in.Cached)
+	shown := authorizerDetail{Authorizer: showAuthorizer(found)}
+	if shown.Wanted, err = a.wanted(ctx, found.Authorization); err != nil {
+		return nil, err
+	}
+	return show(shown, in.Cached)
 }
 
 // maxTags is how many tags an authorizer may have.
@@ -226,18 +239,26 @@ func (a *API) putTags(ctx context.Context, in *putTagsInput) (*resource[authoriz
 	if err := in.Guarded.check(showAuthorizer(found)); err != nil {
 		return nil, err
 	}
-	if !callOf(ctx).mayRetag(found.Tags, tags) {
-		return nil, problem.MissingScope.With("only tags in the scope of the API key can be given and taken", "只能增减 API 密钥权限范围内的标签")
-	}
-	if err := a.record(ctx, found.Authorization, "", map[string]string{"tags": strings.Join(tags, ", ")}); err != nil {
+	if err := a.retag(ctx, found, tags); err != nil {
 		return nil, err
 	}
-	if err := a.cfg.Store.SaveTags(ctx, found.Authorization, tags); errors.Is(err, store.ErrNotFound) {
-		return nil, problem.UnknownAuthorizer
-	} else if err != nil {
-		return nil, problem.Storage(err)
-	}
-	a.cfg.Directory.Forget(found.Authorization.Authorizer)
 	found.Tags = tags
 	return changed(http.StatusOK, showAuthorizer(found))
+}
+
+// retag replaces the tags of an authorizer, if the caller may.
+func (a *API) retag(ctx context.Context, found store.Authorizer, tags []string) error {
+	if !callOf(ctx).mayRetag(found.Tags, tags) {
+		return problem.MissingScope.With("only tags in the scope of the API key can be given and taken", "只能增减 API 密钥权限范围内的标签")
+	}
+	if err := a.record(ctx, found.Authorization, "", map[string]string{"tags": strings.Join(tags, ", ")}); err != nil {
+		return err
+	}
+	if err := a.cfg.Store.SaveTags(ctx, found.Authorization, tags); errors.Is(err, store.ErrNotFound) {
+		return problem.UnknownAuthorizer
+	} else if err != nil {
+		return problem.Storage(err)
+	}
+	a.cfg.Directory.Forget(found.Authorization.Authorizer)
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/access"
 	"github.com/tuoguan/tuoguan/internal/audit"
+	"github.com/tuoguan/tuoguan/internal/operator"
 	"github.com/tuoguan/tuoguan/internal/problem"
 )
 
@@ -38,8 +39,13 @@ var (
 type call struct {
 	access.Caller
 	address netip.Addr
+	agent   string // the User-Agent
 	request string // id, for the log, the audit log and the caller
 	route   *Route // nil until it is known
+
+	jar     jar               // unless the caller has a key
+	session *operator.Session // nil unless the caller is signed in
+	token   string            // of the session
 }
 
 type callKey struct{}
@@ -47,61 +53,87 @@ type callKey struct{}
 // callOf returns the call that a handler serves.
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// authenticated lets callers with a valid API key through to the routes.
+func withCall(ctx context.Context, c *call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// authenticated lets callers with a valid API key or a session through to the routes.
 func (a *API) authenticated(w http.ResponseWriter, r *http.Request) {
-	// No reply of the API may be kept by anybody on the way: some hold tokens.
-	header := w.Header()
-	header["Cache-Control"] = noStore
-	header["X-Content-Type-Options"] = noSniff
 	c, err := a.caller(r)
 	if err != nil {
-		if p := problem.Of(err); p.Status == http.StatusUnauthorized {
-			header.Set("WWW-Authenticate", `Bearer realm="tuoguan"`)
+		if problem.NoSession.Is(err) {
+			http.SetCookie(w, c.jar.drop())
+		}
+		if problem.Of(err).Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", challenge)
 		}
 		a.fail(w, r, err)
 		return
 	}
+	a.serve(w, r, c)
+}
+
+// challenge tells who is not known what to come with.
+const challenge = `Bearer realm="tuoguan"`
+
+// serve serves a call by the route that it is for.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, c *call) {
+	header := w.Header()
+	// No reply of the API may be kept by anybody on the way: some hold tokens.
+	header["Cache-Control"] = noStore
 	header["X-Request-Id"] = []string{c.request}
-	known := r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	if a.cfg.Clock.Offset() != 0 { // else the server says the same
+		header.Set("Date", a.cfg.Clock.Now().UTC().Format(http.TimeFormat))
+	}
+	known := r.WithContext(withCall(r.Context(), c))
 	a.v1.ServeHTTP(w, known)
 	r.Pattern = known.Pattern // by which requests are counted
 }
 
-var (
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-)
-
 // requestIDs are those that are taken over from whoever sends one.
 var requestIDs = regexp.MustCompile(`^[0-9A-Za-z._:-]{1,64}$`)
 
-// caller finds out who makes a request.
-func (a *API) caller(r *http.Request) (*call, error) {
-	headers := r.Header["Authorization"]
-	if len(headers) != 1 {
-		return nil, problem.Unauthorized
-	}
-	scheme, key, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || key == "" {
-		return nil, problem.Unauthorized
-	}
+// newCall returns what a request says of itself.
+func newCall(r *http.Request) *call {
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
-	c := &call{address: remote.Addr().Unmap(), request: r.Header.Get("X-Request-Id")}
+	c := &call{address: remote.Addr().Unmap(), agent: r.UserAgent(), request: r.Header.Get("X-Request-Id")}
 	if !requestIDs.MatchString(c.request) {
 		c.request = rand.Text()
 	}
-	var err error
-	if c.Caller, err = a.cfg.Access.Authenticate(r.Context(), key, c.address); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
-// admit lets a call through to a route if the scope of its caller allows it.
-func (a *API) admit(c *call, route *Route) error {
+// caller finds out who makes a request: who holds the key in it, or if there is none,
+// whose session it belongs to.
+func (a *API) caller(r *http.Request) (*call, error) {
+	c := newCall(r)
+	headers := r.Header["Authorization"]
+	if len(headers) == 0 {
+		return c, a.signedIn(r, c)
+	}
+	scheme, key, _ := strings.Cut(headers[0], " ")
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return c, problem.Unauthorized
+	}
+	var err error
+	c.Caller, err = a.cfg.Access.Authenticate(r.Context(), key, c.address)
+	return c, err
+}
+
+// admit lets a call through to a route if the scope of its caller allows it. The id is
+// the one in the path, if there is one.
+func (a *API) admit(c *call, route *Route, id string) error {
 	c.route = route
-	if !c.May(route.Needs) {
-		return problem.MissingScope.With("the scope of the API key does not include "+string(route.Needs), "API 密钥的权限范围不包含 "+string(route.Needs))
+	var err error
+	switch {
+	case route.Open, route.Own:
+	case route.Self && c.session != nil && c.session.User.ID == id:
+		err = c.overdue()
+	default:
+		err = c.allowed(route.Needs)
+	}
+	if err != nil {
+		return err
 	}
 	if route.Whole && c.bound() {
 		return tooNarrow
@@ -110,6 +142,31 @@ func (a *API) admit(c *call, route *Route) error {
 		return rateLimited(wait)
 	}
 	return nil
+}
+
+// overdue fails while the user has to do something before anything else.
+func (c *call) overdue() error {
+	switch {
+	case c.session != nil && slices.Contains(c.session.Must, operator.MustPassword):
+		return problem.MustChangePassword
+	case c.session != nil && slices.Contains(c.session.Must, operator.MustTOTP):
+		return problem.MustSetTOTP
+	}
+	return nil
+}
+
+// allowed fails unless the caller may do such a thing.
+func (c *call) allowed(op access.Operation) error {
+	if err := c.overdue(); err != nil {
+		return err
+	}
+	switch {
+	case c.May(op):
+		return nil
+	case c.session != nil:
+		return problem.MissingScope.With("the role "+string(c.session.User.Role)+" does not include "+string(op), "角色 "+string(c.session.User.Role)+" 的权限不包含 "+string(op))
+	}
+	return problem.MissingScope.With("the scope of the API key does not include "+string(op), "API 密钥的权限范围不包含 "+string(op))
 }
 
 // tooNarrow is the problem of a caller who may do such a thing, but not to everything

@@ -51,7 +51,7 @@ func TestReadOnlyKeyNeverCausesARefresh(t *testing.T) {
 			t.Errorf("%s: got %d %s", target, r.status, r.body)
 		}
 	}
-	if w.refreshed != 0 || len(w.invalidated) != 0 {
+	if w.refreshed.Load() != 0 || len(w.invalidated) != 0 {
 		t.Error("the keeper was asked for a refresh")
 	}
 }

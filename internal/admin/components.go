@@ -24,6 +24,7 @@ type component struct {
 	TicketReceivedAt *time.Time              `json:"ticket_received_at"`
 	TokenExpiresAt   *time.Time              `json:"token_expires_at"`
 	Problem          string                  `json:"problem" doc:"Why there is no new component token; empty if all is well · 无法获得新令牌的原因"`
+	EgressIP         string                  `json:"egress_ip" doc:"The address that WeChat sees and refuses, as it is not in the IP whitelist; empty unless that is the problem · 微信看到且因不在 IP 白名单而拒绝的出口 IP；无此问题时为空"`
 	Authorizers      map[tuoguan.State]int64 `json:"authorizers" doc:"How many, by state · 各状态的授权账号数"`
 
 	StagedSecret           bool       `json:"staged_secret" doc:"Whether an AppSecret is staged · 是否有待启用的 AppSecret"`
@@ -35,7 +36,7 @@ type component struct {
 
 // settled implements live: tickets, tokens and authorizers come by themselves.
 func (c component) settled() any {
-	c.TicketReceivedAt, c.TokenExpiresAt, c.Problem, c.Authorizers = nil, nil, "", nil
+	c.TicketReceivedAt, c.TokenExpiresAt, c.Problem, c.EgressIP, c.Authorizers = nil, nil, "", "", nil
 	return c
 }
 
@@ -47,6 +48,9 @@ func (a *API) showComponent(c keeper.ComponentStatus, stored store.Component) co
 		Authorizers:  map[tuoguan.State]int64{tuoguan.StateActive: 0, tuoguan.StateNeedsReauthorization: 0, tuoguan.StateRevoked: 0},
 		StagedSecret: !stored.StagedSecret.IsZero(), PreviousToken: !stored.PreviousToken.IsZero(), PreviousEncodingAESKey: !stored.PreviousEncodingAESKey.IsZero(),
 		CreatedAt: instant(stored.CreatedAt), UpdatedAt: instant(stored.UpdatedAt),
+	}
+	if c.EgressIP.IsValid() {
+		shown.EgressIP = c.EgressIP.String()
 	}
 	for state, count := range c.Authorizers {
 		shown.Authorizers[state] = count

@@ -33,6 +33,7 @@ type docsGroup struct {
 
 type docsOperation struct {
 	ID, Method, Path, Summary, Needs, Curl string
+	Who                                    string // may call it, if that takes no operation
 	Parameters, Body                       []docsField
 	Replies                                []docsReply
 }
@@ -73,10 +74,16 @@ func (a *API) docsView(lang string) docsView {
 func (a *API) docsOperation(lang string, op *huma.Operation) docsOperation {
 	route := op.Metadata[routeKey].(*Route)
 	shown := docsOperation{ID: route.ID, Method: op.Method, Path: op.Path, Summary: half(lang, op.Summary), Needs: string(route.Needs)}
+	if route.Needs == "" {
+		shown.Who = half(lang, route.needs())
+	}
 	for _, p := range op.Parameters {
 		shown.Parameters = append(shown.Parameters, docsField{Name: p.Name, In: p.In, Type: typeOf(p.Schema), Description: half(lang, p.Description), Required: p.Required})
 	}
-	shown.Curl = "curl -H \"Authorization: Bearer $KEY\""
+	shown.Curl = "curl"
+	if !route.Open && !route.Own {
+		shown.Curl += " -H \"Authorization: Bearer $KEY\""
+	}
 	if op.Method != http.MethodGet {
 		shown.Curl += " -X " + op.Method
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/gateway"
 )
 
-// Gateway tells for which accounts it calls WeChat most: [gateway.Gateway].
+// Gateway calls WeChat, and tells what it did: [gateway.Gateway].
 type Gateway interface {
 	Busiest(n int) []gateway.AccountCalls
+	Recent(a tuoguan.Authorization) ([]gateway.RecentCall, []gateway.SeenQuota)
+	Do(ctx context.Context, request gateway.Request) (gateway.Answer, error)
 }
 
 var _ Gateway = (*gateway.Gateway)(nil)

@@ -70,11 +70,7 @@ func keyProblem(err error) error {
 	var mistakes access.Mistakes
 	switch {
 	case errors.As(err, &mistakes):
-		p := problem.InvalidField.With(mistakes[0].Error(), mistakes[0].Field+"："+mistakes[0].Chinese)
-		for _, m := range mistakes {
-			p.Errors = append(p.Errors, problem.FieldProblem{Field: m.Field, Detail: m.Problem, DetailZh: m.Chinese})
-		}
-		return p
+		return wrongFields(mistakes)
 	case errors.Is(err, store.ErrNotFound):
 		return problem.UnknownKey
 	case errors.Is(err, store.ErrConflict):
@@ -85,14 +81,26 @@ func keyProblem(err error) error {
 	return problem.Storage(err)
 }
 
-// key returns a key that the caller has to do with: one that may do no more than the
-// caller's. Another is as one that does not exist.
+// wrongFields returns the problem of fields that cannot be accepted.
+func wrongFields(mistakes access.Mistakes) problem.Problem {
+	p := problem.InvalidField.With(mistakes[0].Error(), mistakes[0].Field+"："+mistakes[0].Chinese)
+	for _, m := range mistakes {
+		p.Errors = append(p.Errors, problem.FieldProblem{Field: m.Field, Detail: m.Problem, DetailZh: m.Chinese})
+	}
+	return p
+}
+
+// knowsOf reports whether the caller has to do with a key: one that may do no more than
+// the caller's. Users of the console are not strangers to each other, and see every key.
+func (c *call) knowsOf(s access.Scope) bool { return c.session != nil || c.Scope.Covers(s) }
+
+// key returns a key that the caller has to do with. Another is as one that does not exist.
 func (a *API) key(ctx context.Context, id string) (access.Key, error) {
 	found, err := a.cfg.Access.Get(ctx, id)
 	if err != nil {
 		return access.Key{}, keyProblem(err)
 	}
-	if !callOf(ctx).Scope.Covers(found.Scope) {
+	if !callOf(ctx).knowsOf(found.Scope) {
 		return access.Key{}, problem.UnknownKey
 	}
 	return found, nil
@@ -101,7 +109,7 @@ func (a *API) key(ctx context.Context, id string) (access.Key, error) {
 // covers fails if a scope allows what the caller's does not.
 func (c *call) covers(s access.Scope) error {
 	if !c.Scope.Covers(s) {
-		return problem.MissingScope.With("an API key cannot be given more than the scope of the key that asks for it", "新密钥的权限不得超出请求者密钥的权限范围")
+		return problem.MissingScope.With("the API key would be allowed, or is allowed, more than who asks for this", "该 API 密钥的权限超出请求者的权限范围")
 	}
 	return nil
 }
@@ -150,7 +158,7 @@ func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[list[API
 		}
 		for _, k := range found {
 			after = k.ID
-			if !callOf(ctx).Scope.Covers(k.Scope) {
+			if !callOf(ctx).knowsOf(k.Scope) {
 				continue
 			}
 			if len(page.Items) == in.Limit {
@@ -302,6 +310,9 @@ func scopeProblem(err error) error {
 // guardedKey returns a key that is to be changed.
 func (a *API) guardedKey(ctx context.Context, id string, guard Guarded) (access.Key, error) {
 	found, err := a.key(ctx, id)
+	if err == nil {
+		err = callOf(ctx).covers(found.Scope)
+	}
 	if err == nil {
 		err = guard.check(showKey(found))
 	}

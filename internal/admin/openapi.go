@@ -21,11 +21,12 @@ const routeKey = "route"
 // anywhere are the problems that every route may answer with.
 var anywhere = []problem.Problem{
 	problem.BadRequest, problem.Unauthorized, problem.ExpiredKey, problem.RevokedKey, problem.ForbiddenAddress, problem.MissingScope,
-	problem.RateLimited, problem.InternalError, problem.StorageUnavailable, problem.Unavailable,
+	problem.NoSession, problem.CrossOrigin, problem.MustChangePassword, problem.MustSetTOTP, problem.RateLimited, problem.InternalError, problem.StorageUnavailable, problem.Unavailable,
 }
 
 // groups say what the resources are.
 var groups = []*huma.Tag{
+	{Name: "overview", Description: "How everything is at a glance · 概览"},
 	{Name: "authorizers", Description: "Accounts that have authorized a component, and their access tokens · 已授权账号及其令牌"},
 	{Name: "authorization-links", Description: "Links through which merchants authorize · 商家授权链接"},
 	{Name: "components", Description: "Third-party platforms · 第三方平台"},
@@ -33,8 +34,16 @@ var groups = []*huma.Tag{
 	{Name: "subscriptions", Description: "Who is told of which events, and where · 事件订阅"},
 	{Name: "deliveries", Description: "What became of events that were to be delivered · 投递记录"},
 	{Name: "gateway", Description: "What the gateway does · 网关"},
+	{Name: "calls", Description: "Calls of WeChat's endpoints, made by the gateway · 通过网关调用微信接口"},
+	{Name: "catalogue", Description: "WeChat's endpoints and their fields · 微信接口目录"},
+	{Name: "permission-sets", Description: "What merchants can grant · 权限集"},
+	{Name: "errcodes", Description: "What WeChat's errcodes mean · 微信错误码"},
+	{Name: "doctor", Description: "What is wrong with the installation · 诊断"},
 	{Name: "oauth", Description: "Web logins on behalf of official accounts · 公众号网页授权"},
 	{Name: "api-keys", Description: "Keys of those who call this API and the gateway · API 密钥"},
+	{Name: "setup", Description: "The first user of the console · 控制台初始化"},
+	{Name: "session", Description: "Signing in to the console, and one's own account · 控制台登录与本人账号"},
+	{Name: "users", Description: "People who use the console · 控制台用户"},
 	{Name: "audit", Description: "Who did what · 审计日志"},
 	{Name: "jobs", Description: "Long work of the server's · 后台任务"},
 }
@@ -52,14 +61,17 @@ func (a *API) register() {
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
 				Title: "Tuoguan · 托管", Version: "1",
-				Description: "The REST API of the admin listener. Every request carries an API key; errors are problem documents in English and Chinese, see docs/problems.md.\n\n管理监听地址的 REST API。请求须携带 API 密钥；错误为中英双语 problem 文档，见 docs/problems.md。",
+				Description: "The REST API of the admin listener. Every request carries an API key, or the session of a browser that is signed in to the console; errors are problem documents in English and Chinese, see docs/problems.md.\n\n管理监听地址的 REST API。请求须携带 API 密钥或控制台会话；错误为中英双语 problem 文档，见 docs/problems.md。",
 			},
 			Tags: groups,
 			Components: &huma.Components{
-				Schemas:         registry,
-				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", Description: "An API key · API 密钥"}},
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key":     {Type: "http", Scheme: "bearer", Description: "An API key · API 密钥"},
+					"session": {Type: "apiKey", In: "cookie", Name: secureCookie, Description: "The session of a browser; on a loopback host without TLS the cookie is " + loopbackCookie + " · 浏览器会话；本机回环地址且无 TLS 时 cookie 名为 " + loopbackCookie},
+				},
 			},
-			Security: []map[string][]string{{"key": {}}},
+			Security: []map[string][]string{{"key": {}}, {"session": {}}},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",
@@ -83,8 +95,8 @@ func (a *API) register() {
 		if !requests[schema] {
 			schema.AdditionalProperties = nil // replies may get more fields
 		}
-		for _, property := range schema.Properties {
-			if property.Type == huma.TypeArray {
+		for name, property := range schema.Properties {
+			if property.Type == huma.TypeArray && name != "wanted_permission_sets" {
 				property.Nullable = false // no list of ours is null
 			}
 		}
@@ -100,7 +112,7 @@ func (a *API) operation(route *Route) huma.Operation {
 	}
 	op := huma.Operation{
 		OperationID: route.ID, Method: route.Method, Path: route.Pattern, Summary: route.Summary,
-		Description:   "Needs " + string(route.Needs) + " · 所需权限 " + string(route.Needs),
+		Description:   route.needs(),
 		Tags:          []string{route.group()},
 		DefaultStatus: route.Status,
 		MaxBodyBytes:  maxBody + 1, // which is refused
@@ -112,6 +124,12 @@ func (a *API) operation(route *Route) huma.Operation {
 
 		SkipValidateParams: true, // see parameters
 		SkipValidateBody:   true, // see Input.decode
+	}
+	switch {
+	case route.Open:
+		op.Security = []map[string][]string{{}}
+	case route.Own:
+		op.Security = []map[string][]string{{"session": {}}}
 	}
 	if route.changes() {
 		op.RequestBody = &huma.RequestBody{Content: make(map[string]*huma.MediaType)}

@@ -25,8 +25,16 @@ type Route struct {
 	Pattern string // of net/http
 	ID      string // names the operation in the OpenAPI document and in the audit log
 	Summary string // English · Chinese
-	// Needs is the operation that the scope of a caller has to include.
+	// Needs is the operation that the scope of a caller has to include. It is empty where
+	// one of the next two is set.
 	Needs access.Operation
+	// Open: anybody may call the route, with neither a key nor a session.
+	Open bool
+	// Own: the route concerns the session that it is called with. Every user may call it,
+	// and an API key finds no session there.
+	Own bool
+	// Self: every user may call the route for what is the user's own, whatever the role.
+	Self bool
 	// Whole: the route concerns the whole installation, and is not for callers whose
 	// scope is bound to components, accounts or tags.
 	Whole bool
@@ -48,6 +56,17 @@ func (r *Route) changes() bool { return r.Method != http.MethodGet }
 func (r *Route) group() string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.Pattern, "/v1/"), "/")
 	return name
+}
+
+// needs says who may call the route, in both languages.
+func (r *Route) needs() string {
+	switch {
+	case r.Open:
+		return "Needs neither a key nor a session · 无需密钥或会话"
+	case r.Own:
+		return "Needs a session; an API key has none · 需要会话，API 密钥没有会话"
+	}
+	return "Needs " + string(r.Needs) + " · 所需权限 " + string(r.Needs)
 }
 
 // handle makes a handler fit for the table of routes.
@@ -79,10 +98,14 @@ func (f failure) GetStatus() int          { return f.Status }
 func (failure) ContentType(string) string { return "application/problem+json" }
 
 func (f failure) GetHeaders() http.Header {
-	if f.RetryAfter == 0 {
-		return nil
+	header := make(http.Header)
+	if f.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(f.RetryAfter))
 	}
-	return http.Header{"Retry-After": {strconv.Itoa(f.RetryAfter)}}
+	if f.Status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", challenge)
+	}
+	return header
 }
 
 // framework turns errors that huma makes by itself into problems of ours. Parameters
@@ -127,7 +150,7 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	serve := func(w http.ResponseWriter, r *http.Request) { handler(humago.NewContext(op, r, w)) }
 	a.v1.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
-		err := a.admit(c, route)
+		err := a.admit(c, route, r.PathValue("id"))
 		if err == nil {
 			err = parameters.check(r.URL.RawQuery)
 		}

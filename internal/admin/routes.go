@@ -17,12 +17,25 @@ var tokenProblems = []problem.Problem{
 
 var routes = []Route{
 	{
+		Method: http.MethodGet, Pattern: "/v1/overview", ID: "get-overview", Summary: "How everything is at a glance, and what needs somebody · 运行概览与待处理事项",
+		Needs: access.ReadAuthorizers, Whole: true, Status: http.StatusOK, mount: handle((*API).getOverview),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/overview/series", ID: "get-overview-series", Summary: "What this replica did of late, step by step · 本实例近期的运行曲线",
+		Needs: access.ReadAuthorizers, Whole: true, Status: http.StatusOK, mount: handle((*API).getSeries),
+	},
+	{
 		Method: http.MethodGet, Pattern: "/v1/authorizers", ID: "list-authorizers", Summary: "List authorizers · 授权账号列表",
 		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listAuthorizers),
 	},
 	{
 		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}", ID: "get-authorizer", Summary: "One authorizer · 单个授权账号",
 		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).getAuthorizer),
+		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}/history", ID: "list-authorizer-history", Summary: "What happened to the tokens, newest first · 令牌变动记录，由新到旧",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).getHistory),
 		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent},
 	},
 	{
@@ -44,6 +57,52 @@ var routes = []Route{
 		Method: http.MethodPost, Pattern: "/v1/authorizers/{appid}/refresh", ID: "refresh-access-token", Summary: "Refresh the access token now · 立即刷新 access_token",
 		Needs: access.RefreshTokens, NotKept: true, Status: http.StatusOK, mount: handle((*API).refreshToken),
 		Problems: tokenProblems,
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}/options", ID: "list-authorizer-options", Summary: "The options of an account, asked from WeChat · 授权方选项，向微信查询",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listOptions),
+		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent},
+	},
+	{
+		Method: http.MethodPut, Pattern: "/v1/authorizers/{appid}/options/{name}", ID: "put-authorizer-option", Summary: "Set an option of an account at WeChat · 设置授权方选项",
+		Needs: access.WriteAuthorizers, Status: http.StatusOK, mount: handle((*API).putOption),
+		Problems: tokenProblems,
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/authorizers/{appid}/verify", ID: "verify-authorizer", Summary: "Ask WeChat now whether an authorization stands · 立即向微信核实授权",
+		Needs: access.RefreshTokens, Status: http.StatusOK, mount: handle((*API).verify),
+		Problems: tokenProblems,
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/authorizers/{appid}/calls", ID: "list-authorizer-calls", Summary: "The last calls made for an account, and its quotas · 账号最近的接口调用与额度",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listCalls),
+		Problems: []problem.Problem{problem.UnknownAuthorizer, problem.AmbiguousComponent},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/calls", ID: "call-wechat", Summary: "Call an endpoint of WeChat's through the gateway · 通过网关调用微信接口",
+		Needs: access.CallGateway, NotKept: true, Status: http.StatusOK, mount: handle((*API).callWeChat),
+		Problems: append(slices.Clone(tokenProblems), problem.PathRefused, problem.QuotaExhausted),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/catalogue", ID: "list-endpoints", Summary: "The endpoints of WeChat's that are known, all of them · 微信接口目录，一次返回全部",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listEndpoints),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/catalogue/{id}", ID: "get-endpoint", Summary: "One endpoint with its fields · 单个接口及其字段",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).getEndpoint),
+		Problems: []problem.Problem{problem.UnknownEndpoint},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/permission-sets", ID: "list-permission-sets", Summary: "The permission sets that have a name, all of them · 权限集列表，一次返回全部",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).listPermissionSets),
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/errcodes/{code}", ID: "get-errcode", Summary: "What an errcode means and what to do · 错误码的含义与处理办法",
+		Needs: access.ReadAuthorizers, Status: http.StatusOK, mount: handle((*API).getErrcode),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/doctor", ID: "run-doctor", Summary: "Look for what is wrong, from inside the server · 从服务内部诊断",
+		Needs: access.RunJobs, Whole: true, NotKept: true, Status: http.StatusOK, mount: handle((*API).examine),
 	},
 	{
 		Method: http.MethodGet, Pattern: "/v1/authorization-links", ID: "list-authorization-links", Summary: "List authorization links · 授权链接列表",
@@ -197,6 +256,99 @@ var routes = []Route{
 		Problems: []problem.Problem{problem.UnknownKey, problem.KeyConflict, problem.PreconditionFailed},
 	},
 	{
+		Method: http.MethodGet, Pattern: "/v1/setup", ID: "get-setup", Summary: "Whether there is a user yet, and how to sign in · 是否需要初始化及登录方式",
+		Open: true, Status: http.StatusOK, mount: handle((*API).getSetup),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/setup", ID: "set-up", Summary: "Make the first owner, with the token in the server's log · 凭服务日志中的令牌创建首位所有者",
+		Open: true, NotKept: true, Status: http.StatusCreated, mount: handle((*API).setUp),
+		Problems: []problem.Problem{problem.SetupRefused, problem.InsecureConnection},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/session", ID: "sign-in", Summary: "Sign in · 登录",
+		Open: true, NotKept: true, Status: http.StatusOK, mount: handle((*API).signIn),
+		Problems: []problem.Problem{problem.LoginRefused, problem.CodeNeeded, problem.LoginLocked, problem.InsecureConnection},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/session", ID: "get-session", Summary: "Who is signed in, and what that allows · 当前会话",
+		Own: true, Status: http.StatusOK, mount: handle((*API).getSession),
+		Problems: []problem.Problem{problem.UnknownSession},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/session", ID: "sign-out", Summary: "Sign out · 退出登录",
+		Own: true, NotKept: true, Status: http.StatusNoContent, mount: handle((*API).signOut),
+		Problems: []problem.Problem{problem.UnknownSession},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/session/password", ID: "change-own-password", Summary: "Change one's password; other sessions end · 修改本人密码，其他会话随即结束",
+		Own: true, NotKept: true, Status: http.StatusOK, mount: handle((*API).changePassword),
+		Problems: []problem.Problem{problem.UnknownSession, problem.UserConflict, problem.LoginLocked},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/session/totp", ID: "begin-own-totp", Summary: "A new secret for an authenticator app, in force once confirmed · 生成身份验证器密钥，确认后生效",
+		Own: true, NotKept: true, Status: http.StatusCreated, mount: handle((*API).beginTOTP),
+		Problems: []problem.Problem{problem.UnknownSession, problem.UserConflict},
+	},
+	{
+		Method: http.MethodPut, Pattern: "/v1/session/totp", ID: "confirm-own-totp", Summary: "Confirm the secret with a code · 以验证码确认密钥",
+		Own: true, NotKept: true, Status: http.StatusOK, mount: handle((*API).confirmTOTP),
+		Problems: []problem.Problem{problem.UnknownSession, problem.UserConflict, problem.LoginLocked},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/session/totp", ID: "remove-own-totp", Summary: "Do without an authenticator app · 停用身份验证器",
+		Own: true, NotKept: true, Status: http.StatusOK, mount: handle((*API).removeTOTP),
+		Problems: []problem.Problem{problem.UnknownSession, problem.UserConflict, problem.LoginLocked},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/users", ID: "list-users", Summary: "List the users of the console · 控制台用户列表",
+		Needs: access.ReadUsers, Whole: true, Status: http.StatusOK, mount: handle((*API).listUsers),
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/users", ID: "create-user", Summary: "Make a user; an initial password is shown this once · 创建用户，初始密码仅显示一次",
+		Needs: access.WriteUsers, Whole: true, Status: http.StatusCreated, mount: handle((*API).createUser),
+		Problems: []problem.Problem{problem.ForbiddenRole, problem.UserConflict},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/users/{id}", ID: "get-user", Summary: "One user · 单个用户",
+		Needs: access.ReadUsers, Whole: true, Status: http.StatusOK, mount: handle((*API).getUser),
+		Problems: []problem.Problem{problem.UnknownUser},
+	},
+	{
+		Method: http.MethodPatch, Pattern: "/v1/users/{id}", ID: "change-user", Summary: "Change the name, the role, or whether the user may sign in · 修改姓名、角色或启停用户",
+		Needs: access.WriteUsers, Whole: true, Status: http.StatusOK, mount: handle((*API).changeUser),
+		Problems: []problem.Problem{problem.UnknownUser, problem.UserConflict, problem.LastOwner, problem.ForbiddenRole, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/users/{id}", ID: "delete-user", Summary: "Delete a user with all sessions · 删除用户及其会话",
+		Needs: access.WriteUsers, Whole: true, Status: http.StatusNoContent, mount: handle((*API).deleteUser),
+		Problems: []problem.Problem{problem.UnknownUser, problem.UserConflict, problem.LastOwner, problem.ForbiddenRole, problem.PreconditionFailed},
+	},
+	{
+		Method: http.MethodPost, Pattern: "/v1/users/{id}/password", ID: "reset-user-password", Summary: "A new initial password, shown this once; sessions end · 重置密码，新初始密码仅显示一次，会话随即结束",
+		Needs: access.WriteUsers, Whole: true, Status: http.StatusOK, mount: handle((*API).resetPassword),
+		Problems: []problem.Problem{problem.UnknownUser, problem.UserConflict, problem.ForbiddenRole},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/users/{id}/totp", ID: "reset-user-totp", Summary: "Take a lost authenticator app off a user · 解除用户丢失的身份验证器",
+		Needs: access.WriteUsers, Whole: true, Status: http.StatusOK, mount: handle((*API).resetTOTP),
+		Problems: []problem.Problem{problem.UnknownUser, problem.UserConflict, problem.ForbiddenRole},
+	},
+	{
+		Method: http.MethodGet, Pattern: "/v1/users/{id}/sessions", ID: "list-user-sessions", Summary: "Where a user is signed in · 用户的会话列表",
+		Needs: access.ReadUsers, Self: true, Whole: true, Status: http.StatusOK, mount: handle((*API).listSessions),
+		Problems: []problem.Problem{problem.UnknownUser},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/users/{id}/sessions", ID: "end-user-sessions", Summary: "End all sessions of a user · 结束用户的全部会话",
+		Needs: access.WriteUsers, Self: true, Whole: true, Status: http.StatusNoContent, mount: handle((*API).endSessions),
+		Problems: []problem.Problem{problem.UnknownUser, problem.ForbiddenRole},
+	},
+	{
+		Method: http.MethodDelete, Pattern: "/v1/users/{id}/sessions/{session}", ID: "end-user-session", Summary: "End one session of a user · 结束用户的一个会话",
+		Needs: access.WriteUsers, Self: true, Whole: true, Status: http.StatusNoContent, mount: handle((*API).endSession),
+		Problems: []problem.Problem{problem.UnknownUser, problem.UnknownSession, problem.ForbiddenRole},
+	},
+	{
 		Method: http.MethodGet, Pattern: "/v1/audit", ID: "list-audit", Summary: "List the audit log, newest first · 审计日志，由新到旧",
 		Needs: access.ReadAudit, Whole: true, Status: http.StatusOK, mount: handle((*API).listAudit),
 	},
@@ -206,16 +358,21 @@ var routes = []Route{
 	},
 	{
 		Method: http.MethodGet, Pattern: "/v1/jobs", ID: "list-jobs", Summary: "List the jobs of this replica · 本实例的任务列表",
-		Needs: access.ReadJobs, Whole: true, Status: http.StatusOK, mount: handle((*API).listJobs),
+		Needs: access.ReadJobs, Status: http.StatusOK, mount: handle((*API).listJobs),
 	},
 	{
 		Method: http.MethodPost, Pattern: "/v1/jobs", ID: "start-job", Summary: "Start a job · 启动任务",
-		Needs: access.RunJobs, Whole: true, Status: http.StatusAccepted, mount: handle((*API).startJob),
+		Needs: access.RunJobs, Status: http.StatusAccepted, mount: handle((*API).startJob),
 		Problems: []problem.Problem{problem.JobRunning},
 	},
 	{
+		Method: http.MethodPost, Pattern: "/v1/jobs/{id}/cancel", ID: "cancel-job", Summary: "End a job before it is done · 取消任务",
+		Needs: access.RunJobs, Status: http.StatusOK, mount: handle((*API).cancelJob),
+		Problems: []problem.Problem{problem.UnknownJob},
+	},
+	{
 		Method: http.MethodGet, Pattern: "/v1/jobs/{id}", ID: "get-job", Summary: "How far a job has come · 任务进度",
-		Needs: access.ReadJobs, Whole: true, Status: http.StatusOK, mount: handle((*API).getJob),
+		Needs: access.ReadJobs, Status: http.StatusOK, mount: handle((*API).getJob),
 		Problems: []problem.Problem{problem.UnknownJob},
 	},
 }

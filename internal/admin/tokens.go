@@ -19,6 +19,11 @@ type accessToken struct {
 	ExpiresAt   time.Time `json:"expires_at" doc:"When it dies, or is replaced · 失效时间"`
 }
 
+// caused says in a context who calls the keeper, for the history of an authorizer.
+func caused(ctx context.Context) context.Context {
+	return tuoguan.WithActor(ctx, callOf(ctx).Name)
+}
+
 // getter returns a token of an owner.
 type getter func(context.Context, tuoguan.TokenOwner) (tuoguan.AccessToken, error)
 
@@ -151,7 +156,7 @@ func (a *API) handOutOf(ctx context.Context, authorization tuoguan.Authorization
 			return nil, rateLimited(wait)
 		}
 	}
-	token, err := get(ctx, tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
+	token, err := get(caused(ctx), tuoguan.AuthorizerToken(authorization.Component, authorization.Authorizer))
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +186,7 @@ func (a *API) getComponentToken(ctx context.Context, in *getComponentTokenInput)
 	if err := callOf(ctx).holds(id); err != nil {
 		return nil, err
 	}
-	token, err := a.reader(ctx)(ctx, tuoguan.ComponentToken(id))
+	token, err := a.reader(ctx)(caused(ctx), tuoguan.ComponentToken(id))
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ var revealers = map[string]string{
 	"internal/oauth":            "derives the keys that seal the visits of browsers",
 	"internal/releasecheck":     "echoes the authorization code that the check demands in its answer",
 	"internal/access":           "hashes API keys",
+	"internal/operator":         "checks passwords and codes, and talks to the identity provider",
 	"internal/subscription":     "hands the secrets of receivers to the store, which seals them, and checks what was typed",
 	"internal/gateway":          "writes tokens into requests to WeChat and hands tickets to callers",
 	"internal/admin":            "hands tokens to callers with an API key",

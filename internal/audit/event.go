@@ -22,7 +22,7 @@ const (
 
 // Event is one thing that somebody did. It must hold no secret.
 type Event struct {
-	Actor      string            // id of the API key
+	Actor      string            // id of the API key, or "user:" and the id of a user
 	ActorName  string            // its name at the time
 	Address    string            // from which the request came
 	Operation  string            // what was done; required

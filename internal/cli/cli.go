@@ -103,7 +103,8 @@ Exit codes · 退出码: 0 success 成功, 1 failed 失败, 2 wrong usage or con
 	root.AddCommand(
 		newServe(p), newConfig(p), newDoctor(p), newVersion(),
 		newBackup(p), newRestore(p), newRekey(p), newMigrate(p),
-		newComponent(p), newAuthorizer(p), newToken(p), newLink(p), newEvent(p), newSubscription(p), newDelivery(p), newKey(p), newAudit(p),
+		newComponent(p), newAuthorizer(p), newToken(p), newLink(p), newEvent(p), newSubscription(p), newDelivery(p), newKey(p), newUser(p), newAudit(p),
+		newCall(p), newAPI(p),
 	)
 	return root
 }

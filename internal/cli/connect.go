@@ -2,6 +2,8 @@ package cli
 
 import (
 	"cmp"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -48,4 +50,16 @@ func readSecret(path string) (tuoguan.Secret, error) {
 		return tuoguan.Secret{}, usageError(err.Error())
 	}
 	return tuoguan.NewSecret(strings.TrimRight(string(raw), "\r\n")), nil
+}
+
+// dialable turns an address to listen on into one to connect to.
+func dialable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }

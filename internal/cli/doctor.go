@@ -7,54 +7,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tuoguan/tuoguan/client"
 	"github.com/tuoguan/tuoguan/internal/config"
-	"github.com/tuoguan/tuoguan/internal/storage"
+	"github.com/tuoguan/tuoguan/internal/doctor"
 )
 
 // errUnwell: the doctor has told what is wrong already.
 var errUnwell = errors.New("something does not work")
-
-// The outcomes of a check.
-const (
-	checkOK      = "ok"
-	checkWarning = "warning" // works, but should be looked at
-	checkFailed  = "failed"
-	checkSkipped = "skipped"
-)
-
-// check is one thing looked at, with what to do about it.
-type check struct {
-	Name     string `json:"name"`
-	Status   string `json:"status"`
-	Detail   string `json:"detail"`
-	DetailZh string `json:"detail_zh"`
-	Action   string `json:"action,omitempty"`
-	ActionZh string `json:"action_zh,omitempty"`
-}
-
-// doctor looks at one installation, beside a server that runs or in place of one
-// that does not.
-type doctor struct {
-	cfg     config.Config
-	checks  []check
-	running bool               // the server answers on its admin listener
-	address string             // of the server's admin listener
-	opened  *storage.Opened    // nil where only the server may have it open, or it could not be
-	known   []client.Component // what the running server says about components
-}
-
-func (d *doctor) add(name, status, detail, detailZh string) *check {
-	d.checks = append(d.checks, check{Name: name, Status: status, Detail: detail, DetailZh: detailZh})
-	return &d.checks[len(d.checks)-1]
-}
-
-// advise adds what to do.
-func (c *check) advise(action, actionZh string) { c.Action, c.ActionZh = action, actionZh }
 
 func newDoctor(p *Process) *cobra.Command {
 	c := &cobra.Command{
@@ -82,20 +43,18 @@ does not work 存在问题.`,
 		if err != nil {
 			return err // names every mistake, and what to do
 		}
-		d := &doctor{cfg: cfg}
-		if err := d.examine(c.Context()); err != nil {
+		report, err := doctor.Outside{
+			Config: cfg, AdminURL: "http://" + dialable(cfg.Admin.Listen), Components: componentsOf(cfg),
+		}.Examine(c.Context())
+		if err != nil {
 			return err
 		}
-		well := true
-		for _, check := range d.checks {
-			well = well && check.Status != checkFailed
-		}
 		if *asJSON {
-			err = printJSON(c, map[string]any{"ok": well, "checks": d.checks})
+			err = printJSON(c, report)
 		} else {
-			err = printChecks(c.OutOrStdout(), d.checks, chinese(*lang, p))
+			err = printChecks(c.OutOrStdout(), report.Checks, chinese(*lang, p))
 		}
-		if err == nil && !well {
+		if err == nil && !report.OK {
 			err = errUnwell
 		}
 		return err
@@ -107,8 +66,8 @@ func chinese(lang string, p *Process) bool {
 	return strings.HasPrefix(cmp.Or(lang, p.variable("LC_ALL"), p.variable("LC_MESSAGES"), p.variable("LANG")), "zh")
 }
 
-func printChecks(w io.Writer, checks []check, chinese bool) error {
-	marks := map[string]string{checkOK: "✓", checkWarning: "!", checkFailed: "✗", checkSkipped: "-"}
+func printChecks(w io.Writer, checks []doctor.Check, chinese bool) error {
+	marks := map[doctor.Status]string{doctor.OK: "✓", doctor.Warning: "!", doctor.Failed: "✗", doctor.Skipped: "-"}
 	for _, c := range checks {
 		detail, action := c.Detail, c.Action
 		if chinese {
@@ -126,29 +85,25 @@ func printChecks(w io.Writer, checks []check, chinese bool) error {
 	return nil
 }
 
-// examine makes all checks.
-func (d *doctor) examine(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	d.add("configuration", checkOK, "no mistakes", "无误")
-	d.masterKey()
-	d.server(ctx)
-	defer func() {
-		if d.opened != nil {
-			err = errors.Join(err, d.opened.Close())
+// componentsOf returns how to ask a running server for its components: nil without a
+// key for that.
+func componentsOf(cfg config.Config) func(context.Context) ([]doctor.Component, error) {
+	if cfg.Bootstrap.APIKey.IsZero() {
+		return nil
+	}
+	return func(ctx context.Context) ([]doctor.Component, error) {
+		api, err := connect("http://"+dialable(cfg.Admin.Listen), cfg.Bootstrap.APIKey)
+		if err != nil {
+			return nil, err
 		}
-	}()
-	d.storage(ctx)
-	d.spill()
-	components, err := d.components(ctx)
-	if err != nil {
-		return err
+		listed, err := api.Components(ctx)
+		known := make([]doctor.Component, len(listed))
+		for i, c := range listed {
+			known[i].AppID = c.AppID
+			if c.TicketReceivedAt != nil {
+				known[i].TicketReceivedAt = *c.TicketReceivedAt
+			}
+		}
+		return known, err
 	}
-	d.clock(ctx)
-	for _, component := range components {
-		d.credentials(ctx, component)
-		d.ticket(ctx, component.AppID)
-	}
-	d.public(ctx, components)
-	return nil
 }

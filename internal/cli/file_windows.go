@@ -1,14 +1,4 @@
 package cli
 
-import (
-	"path/filepath"
-	"strings"
-)
-
-// sameVolume reports whether two files are on one volume.
-func sameVolume(a, b string) bool {
-	return strings.EqualFold(filepath.VolumeName(a), filepath.VolumeName(b))
-}
-
 // syncDir does nothing: directories cannot be synced on Windows.
 func syncDir(string) error { return nil }

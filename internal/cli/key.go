@@ -20,7 +20,7 @@ func newKey(p *Process) *cobra.Command {
 const operations = `Operations · 操作: components:read components:write authorizers:read authorizers:write
 tokens:read tokens:refresh links:read links:write events:read events:replay
 subscriptions:read subscriptions:write jobs:read jobs:run keys:read keys:write audit:read
-gateway:call oauth:relay, and * for everything.`
+users:read users:write gateway:call oauth:relay, and * for everything.`
 
 func newKeyCreate(p *Process) *cobra.Command {
 	c := &cobra.Command{

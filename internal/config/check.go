@@ -71,6 +71,7 @@ func (c Config) check() Mistakes {
 		m.checkURL("oauth.return_urls["+strconv.Itoa(i)+"]", strings.TrimSuffix(text, "/"), "give the beginning of a URL of one of your services, such as https://shop.example.com/login/")
 	}
 	m.checkDelivery(c.Delivery)
+	m.checkConsole(c.Console)
 	m.checkAPIKey(c.Bootstrap.APIKey)
 	seen := make(map[tuoguan.ComponentAppID]bool)
 	for i, component := range c.Bootstrap.Components {
@@ -164,6 +165,28 @@ func (m *Mistakes) checkDelivery(d Delivery) {
 	}
 	if d.MaxEvents < 0 || d.MaxEvents > 0 && d.MaxEvents < minEvents {
 		m.add("delivery.max_events", strconv.Itoa(d.MaxEvents)+" is out of range", "give a number from "+strconv.Itoa(minEvents)+", or 0 for any number")
+	}
+}
+
+func (m *Mistakes) checkConsole(c Console) {
+	m.checkChoice("console.totp", c.TOTP, "admins", "all", "off")
+	if c.BaseURL != "" || c.OIDC.Issuer != "" {
+		m.checkURL("console.base_url", c.BaseURL, "give the base URL that browsers open the console at, such as https://tuoguan.example.com")
+	}
+	if c.OIDC.Issuer == "" {
+		return
+	}
+	m.checkURL("console.oidc.issuer", strings.TrimSuffix(c.OIDC.Issuer, "/"), "give the issuer of the identity provider, such as https://login.example.com")
+	if c.OIDC.ClientID == "" {
+		m.add("console.oidc.client_id", "is missing", "give the id under which the identity provider knows the console")
+	}
+	for i, text := range c.OIDC.Roles {
+		if _, _, ok := cutRole(text); !ok {
+			m.add("console.oidc.roles["+strconv.Itoa(i)+"]", strconv.Quote(text)+" does not give a group a role", "write it like platform-team=admin; roles are "+strings.Join(roles, ", "))
+		}
+	}
+	if c.OIDC.DefaultRole != "" {
+		m.checkChoice("console.oidc.default_role", c.OIDC.DefaultRole, roles...)
 	}
 }
 

@@ -64,6 +64,8 @@ type Config struct {
 	OAuth OAuth `yaml:"oauth"`
 	// Delivery is about what subscribers are told.
 	Delivery Delivery `yaml:"delivery"`
+	// Console is about the people who use the console.
+	Console Console `yaml:"console"`
 	// Bootstrap is what an installation begins with.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 	// Log says what is logged, and how.
@@ -155,6 +157,63 @@ func network(text string) (netip.Prefix, error) {
 	return n.Masked(), err
 }
 
+// Console configures how people sign in to the console, which the admin listener serves.
+type Console struct {
+	// TOTP says whose password needs the code of an authenticator app beside it:
+	// admins (owners among them), all or off. Defaults to admins.
+	TOTP string `yaml:"totp"`
+	// BaseURL is what browsers see of the admin listener, without a slash at the end,
+	// such as https://tuoguan.example.com. Required with OIDC alone.
+	BaseURL string `yaml:"base_url"`
+	// OIDC is an identity provider that people may sign in with.
+	OIDC OIDC `yaml:"oidc"`
+}
+
+// OIDC configures an identity provider. Its redirect URL is Console.BaseURL with
+// /console/oidc/callback.
+type OIDC struct {
+	Name             string         `yaml:"name"`   // as the button says it. Defaults to the issuer's host.
+	Issuer           string         `yaml:"issuer"` // "" for none
+	ClientID         string         `yaml:"client_id"`
+	ClientSecret     tuoguan.Secret `yaml:"client_secret"`
+	ClientSecretFile string         `yaml:"client_secret_file"`
+	// RoleClaim names the claim of the ID token that Roles are looked up by: a text or a
+	// list of texts. Defaults to groups.
+	RoleClaim string `yaml:"role_claim"`
+	// Roles are entries such as "platform-team=admin"; of several that match the one with
+	// the most rights counts.
+	Roles []string `yaml:"roles"`
+	// DefaultRole is for those whom no entry matches. Without one they stay outside.
+	DefaultRole string `yaml:"default_role"`
+}
+
+// roles are those that Roles and DefaultRole may name.
+var roles = []string{"owner", "admin", "operator", "auditor", "viewer"}
+
+// Role is an entry of [OIDC.Roles].
+type Role struct{ Group, Role string }
+
+// Mapping returns Roles, taken apart.
+func (o OIDC) Mapping() []Role {
+	var mapping []Role
+	for _, text := range o.Roles {
+		if group, role, ok := cutRole(text); ok {
+			mapping = append(mapping, Role{group, role})
+		}
+	}
+	return mapping
+}
+
+// cutRole takes an entry apart at its last "=": groups may have one in their names.
+func cutRole(text string) (group, role string, ok bool) {
+	at := strings.LastIndex(text, "=")
+	if at <= 0 {
+		return "", "", false
+	}
+	group, role = strings.TrimSpace(text[:at]), strings.TrimSpace(text[at+1:])
+	return group, role, group != "" && slices.Contains(roles, role)
+}
+
 // Bootstrap is what a new installation starts with.
 type Bootstrap struct {
 	// APIKey may do everything: at least 32 printable characters. With it the first keys
@@ -202,6 +261,7 @@ func Default() Config {
 			OpenBaseURL: "https://open.weixin.qq.com",
 		},
 		Delivery: Delivery{RetentionDays: 7},
+		Console:  Console{TOTP: "admins", OIDC: OIDC{RoleClaim: "groups"}},
 		Log:      Log{Level: "info", Format: "json"},
 	}
 }
@@ -286,6 +346,7 @@ func (c *Config) trimSlashes() {
 	trim(&c.Public.BaseURL)
 	trim(&c.WeChat.MPBaseURL)
 	trim(&c.WeChat.OpenBaseURL)
+	trim(&c.Console.BaseURL)
 	for i := range c.WeChat.APIBaseURLs {
 		trim(&c.WeChat.APIBaseURLs[i])
 	}
@@ -330,6 +391,7 @@ func (c *Config) readFiles() Mistakes {
 	if text, ok := content("storage", c.Storage != "", c.StorageFile); ok {
 		c.Storage = text
 	}
+	read("console.oidc.client_secret", &c.Console.OIDC.ClientSecret, c.Console.OIDC.ClientSecretFile)
 	read("bootstrap.api_key", &c.Bootstrap.APIKey, c.Bootstrap.APIKeyFile)
 	for i := range c.Bootstrap.Components {
 		component, at := &c.Bootstrap.Components[i], componentKey(i)

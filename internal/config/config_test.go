@@ -131,6 +131,17 @@ func TestLoad(t *testing.T) {
 				return c
 			},
 		},
+		"an identity provider": {
+			file:    complete + "console: {base_url: https://tuoguan.example.com/, oidc: {issuer: https://login.example.com, client_id: console, client_secret: oidc-secret, default_role: viewer}}\n",
+			environ: []string{"TUOGUAN_CONSOLE_TOTP=all", "TUOGUAN_CONSOLE_OIDC_ROLES=cn=ops=operator, platform-team=admin"},
+			want: func(c config.Config) config.Config {
+				c.Console = config.Console{TOTP: "all", BaseURL: "https://tuoguan.example.com", OIDC: config.OIDC{
+					Issuer: "https://login.example.com", ClientID: "console", ClientSecret: tuoguan.NewSecret("oidc-secret"), RoleClaim: "groups",
+					Roles: []string{"cn=ops=operator", "platform-team=admin"}, DefaultRole: "viewer",
+				}}
+				return c
+			},
+		},
 		"plain http on loopback": {
 			file: strings.Replace(complete, "https://open.example.com", "http://localhost:8080", 1),
 			want: func(c config.Config) config.Config { c.Public.BaseURL = "http://localhost:8080"; return c },
@@ -235,9 +246,11 @@ func TestMistakes(t *testing.T) {
 		"neither true nor false, outside": {
 			file: complete, environ: []string{"TUOGUAN_ALLOW_UNSAFE_STORAGE=1"}, keys: []string{"allow_unsafe_storage"},
 		},
-		"not a number":                   {file: complete + "refresh: {workers: many, rate: 1.5}\n", keys: []string{"refresh.rate", "refresh.workers"}},
-		"numbers out of range":           {file: complete + "refresh: {workers: -1, rate: -1}\n", keys: []string{"refresh.workers", "refresh.rate"}},
-		"delivery out of range":          {file: complete + "delivery: {allow_networks: [10.0.0.0/8, example.com], retention_days: 3, max_events: 9999}\n", keys: []string{"delivery.allow_networks[1]", "delivery.retention_days", "delivery.max_events"}, say: "10.0.0.0/8"},
+		"not a number":          {file: complete + "refresh: {workers: many, rate: 1.5}\n", keys: []string{"refresh.rate", "refresh.workers"}},
+		"numbers out of range":  {file: complete + "refresh: {workers: -1, rate: -1}\n", keys: []string{"refresh.workers", "refresh.rate"}},
+		"delivery out of range": {file: complete + "delivery: {allow_networks: [10.0.0.0/8, example.com], retention_days: 3, max_events: 9999}\n", keys: []string{"delivery.allow_networks[1]", "delivery.retention_days", "delivery.max_events"}, say: "10.0.0.0/8"},
+		"console": {file: complete + "console: {totp: sometimes, oidc: {issuer: login.example.com, roles: [ops, =admin, ops=root], default_role: guest}}\n",
+			keys: []string{"console.totp", "console.base_url", "console.oidc.issuer", "console.oidc.client_id", "console.oidc.roles[0]", "console.oidc.roles[1]", "console.oidc.roles[2]", "console.oidc.default_role"}, say: "platform-team=admin"},
 		"relative path of the database":  {file: replace("sqlite:///var", "sqlite://var"), keys: []string{"storage"}},
 		"plain http elsewhere":           {file: replace("https://mp.weixin.qq.com", "http://mp.weixin.qq.com"), keys: []string{"wechat.mp_base_url"}, say: "loopback"},
 		"host that only looks loopback":  {file: replace("https://open.example.com", "http://127.0.0.1.example.com"), keys: []string{"public.base_url"}},

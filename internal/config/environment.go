@@ -16,6 +16,9 @@ var settable = []string{
 	"wechat.api_base_urls", "wechat.mp_base_url", "wechat.open_base_url",
 	"limits.key", "limits.authorizer", "limits.quota_floor", "oauth.return_urls",
 	"delivery.allow_networks", "delivery.retention_days", "delivery.max_events",
+	"console.totp", "console.base_url",
+	"console.oidc.name", "console.oidc.issuer", "console.oidc.client_id", "console.oidc.client_secret", "console.oidc.client_secret_file",
+	"console.oidc.role_claim", "console.oidc.roles", "console.oidc.default_role",
 	"bootstrap.api_key", "bootstrap.api_key_file",
 	"log.level", "log.format",
 }

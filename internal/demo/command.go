@@ -23,9 +23,14 @@ With --auto it walks the whole path unattended, from a merchant's scan to a toke
 that stays fresh, prints what it has checked at each step, and ends with exit code
 0 only if all of it held.
 
-在一个进程内运行模拟的微信与托管服务，按提示打开链接即可体验；加 --auto 则无人值守地走完全程。`,
+With --first-run nothing is set up: the console asks for the set-up token and leads
+through the rest.
+
+在一个进程内运行模拟的微信与托管服务，按提示打开链接即可体验；加 --auto 则无人值守地走完全程；加 --first-run
+则从控制台的首次设置向导开始。`,
 		Example: `  tuoguan demo
   tuoguan demo --auto
+  tuoguan demo --first-run
   tuoguan demo --auto --faults hostile --seed 7`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -35,9 +40,11 @@ that stays fresh, prints what it has checked at each step, and ends with exit co
 	}
 	f := demo.Flags()
 	f.BoolVar(&o.Auto, "auto", false, "walk the journey unattended · 无人值守")
+	f.BoolVar(&o.FirstRun, "first-run", false, "begin as a new installation does, with the console's wizard · 从全新安装开始")
 	f.StringVar(&o.Dir, "dir", "", "keep the data here (default: a directory that is removed) · 数据目录")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides what the simulator does · 随机种子")
 	f.StringVar(&o.Faults, "faults", "default", "off, default or hostile · 故障预设")
+	demo.MarkFlagsMutuallyExclusive("auto", "first-run")
 
 	var file string
 	var offset time.Duration

@@ -28,6 +28,8 @@ import (
 type Options struct {
 	// Auto walks the journey unattended and returns.
 	Auto bool
+	// FirstRun leaves the server as a new installation finds it: no user, no component.
+	FirstRun bool
 	// Dir keeps the database, the keys and the log. Defaults to a new directory,
 	// which is removed at the end.
 	Dir string
@@ -69,8 +71,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if o.Auto {
+	switch {
+	case o.Auto:
 		return s.auto(ctx)
+	case o.FirstRun:
+		return s.firstRun(ctx)
 	}
 	return s.visit(ctx)
 }
@@ -87,6 +92,7 @@ type stage struct {
 	config            config.Config
 	component         simulator.Component
 	service           *service
+	inventory         *service // is away at times
 	logFile           *os.File
 	server            *running
 	child             *child
@@ -138,12 +144,14 @@ func (s *stage) start(ctx context.Context) (err error) {
 	s.platform, s.control = sockets[0], sockets[1]
 	s.serve(s.platform, s.sim.Handler())
 	s.serve(s.control, s.sim.ControlHandler())
-	company, err := listen(ctx, "0")
-	if err != nil {
-		return err
+	for _, each := range []**service{&s.service, &s.inventory} {
+		company, err := listen(ctx, "0")
+		if err != nil {
+			return err
+		}
+		*each = &service{url: "http://" + company.Addr().String() + "/wechat"}
+		s.serve(company, *each)
 	}
-	s.service = &service{url: "http://" + company.Addr().String() + "/wechat"}
-	s.serve(company, s.service)
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { _ = s.sim.Run(runCtx) })
 	s.stop = append(s.stop, func() error { cancel(); return nil })
@@ -211,14 +219,15 @@ func (s *stage) configure(public, admin, gateway string) error {
 	s.config.WeChat = config.WeChat{APIBaseURLs: []string{wechat}, MPBaseURL: wechat, OpenBaseURL: wechat}
 	s.config.Delivery.AllowNetworks = []string{"127.0.0.0/8"}
 	s.config.Log = config.Log{Level: "debug", Format: "json"}
-	s.config.Bootstrap = config.Bootstrap{
-		APIKey: tuoguan.NewSecret(random(48)),
-		Components: []config.Component{{
+	s.config.Console.TOTP = "off" // nobody fetches a phone for a demo
+	s.config.Bootstrap.APIKey = tuoguan.NewSecret(random(48))
+	if !s.options.FirstRun {
+		s.config.Bootstrap.Components = []config.Component{{
 			AppID:          tuoguan.ComponentAppID(s.component.AppID),
 			Secret:         tuoguan.NewSecret(s.component.Secret),
 			Token:          tuoguan.NewSecret(s.component.Token),
 			EncodingAESKey: tuoguan.NewSecret(s.component.EncodingAESKey),
-		}},
+		}}
 	}
 	return nil
 }
@@ -232,6 +241,7 @@ func (s *stage) startServer(ctx context.Context, public, admin, gateway net.List
 		PublicListener:  public,
 		AdminListener:   admin,
 		GatewayListener: gateway,
+		Simulator:       s.sim.ControlHandler(),
 	})
 	if err != nil {
 		return err

@@ -82,6 +82,7 @@ func (j *journey) steps() []step {
 		{"re-authorization", "重新授权", j.reauthorization},
 		{"kill -9 in the middle of a refresh", "刷新途中 kill -9", j.killed},
 		{"release check, every group", "全网发布检测(全部五组)", j.releaseCheck},
+		{"people sign in to the console", "登录控制台,各司其职", j.peopleSignIn},
 		{"no secret in logs, metrics and pages", "日志、指标与页面中无密钥", j.noSecrets},
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -28,7 +29,7 @@ func (c *call) forward(to route) error {
 	}
 	var token tuoguan.AccessToken
 	if to.endpoint.Parameter != "" {
-		if token, err = c.g.cfg.Tokens.Token(c.r.Context(), to.owner); err != nil {
+		if token, err = c.g.cfg.Tokens.Token(c.caused(), to.owner); err != nil {
 			return err
 		}
 	}
@@ -77,11 +78,16 @@ func (c *call) forward(to route) error {
 	}
 }
 
+// caused returns the context in which tokens are asked for: it says who calls.
+func (c *call) caused() context.Context {
+	return tuoguan.WithActor(c.r.Context(), c.caller.Name)
+}
+
 // renew reports a dead token and returns the one to repeat the call with; a zero one
 // if the call cannot be repeated. WeChat did nothing for the dead token, so that
 // whatever can be sent again may be.
 func (c *call) renew(owner tuoguan.TokenOwner, dead tuoguan.AccessToken, out *outbound) (tuoguan.AccessToken, error) {
-	fresh, err := c.g.cfg.Tokens.Invalidate(c.r.Context(), owner, dead.Value)
+	fresh, err := c.g.cfg.Tokens.Invalidate(c.caused(), owner, dead.Value)
 	if out.body.stream != nil {
 		c.w.Header().Set("X-Tuoguan-Retry", "no")
 		return tuoguan.AccessToken{}, nil

@@ -132,6 +132,7 @@ type Gateway struct {
 	tickets  *tickets
 	quotas   quotas
 	busiest  busiest
+	recent   recent
 	buffers  sync.Pool // of *[]byte, maxHeld long
 }
 
@@ -151,7 +152,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.upstream.hosts.bases = append(g.upstream.hosts.bases, trimmed(base))
 	}
 	g.tickets = newTickets(cfg)
-	g.quotas.floor, g.quotas.tell = cfg.QuotaFloor, cfg.Short
+	g.quotas.floor, g.quotas.tell, g.quotas.seen = cfg.QuotaFloor, cfg.Short, g.recent.quota
 	g.buffers.New = func() any { b := make([]byte, maxHeld); return &b }
 	return g, nil
 }
@@ -205,6 +206,11 @@ func (c *call) serve() error {
 	if c.form == showQuota {
 		return c.showQuota()
 	}
+	return c.pass()
+}
+
+// pass makes the call of a caller who is known.
+func (c *call) pass() error {
 	route, err := c.route()
 	if err != nil {
 		return err
@@ -215,15 +221,14 @@ func (c *call) serve() error {
 func (c *call) observe() {
 	c.report.Duration = time.Since(c.began)
 	c.g.busiest.count(c.report)
+	c.remember()
 	c.g.cfg.Observe(c.report)
 }
 
 // fail answers with what err is, in the shape that the caller understands.
 func (c *call) fail(err error) {
-	p := problem.Of(err)
-	c.report.Status, c.report.Problem, c.report.Errcode = p.Status, p.Name(), 0
-	if c.shaped {
-		c.failShaped(p, err)
+	if err = c.noted(err); c.shaped {
+		c.failShaped(problem.Of(err), err)
 		return
 	}
 	problem.Write(c.w, c.r, c.g.cfg.Logger, err)

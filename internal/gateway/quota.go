@@ -50,6 +50,7 @@ type Shortage struct {
 type quotas struct {
 	floor int
 	tell  func(Shortage)
+	seen  func(tuoguan.TokenOwner, SeenQuota)
 	any   atomic.Bool // there is something in exhausted
 
 	mu        sync.Mutex
@@ -90,6 +91,7 @@ func (q *quotas) learn(key quotaKey, rep *reply, asked []byte, now time.Time) {
 	switch {
 	case rep.errcode == codeDailyQuota:
 		q.exhaust(key, now, now.Add(probeEvery))
+		q.seen(key.owner, SeenQuota{Path: key.path, At: now})
 		q.tell(Shortage{Owner: key.owner, Path: key.path, Until: midnight(now)})
 	case key.path == "/cgi-bin/openapi/quota/get" && rep.errcode == 0 && rep.whole:
 		var question struct {
@@ -98,11 +100,12 @@ func (q *quotas) learn(key quotaKey, rep *reply, asked []byte, now time.Time) {
 		var answer struct {
 			Quota *struct {
 				DailyLimit int `json:"daily_limit"`
+				Used       int `json:"used"`
 				Remain     int `json:"remain"`
 			} `json:"quota"`
 		}
 		if json.Unmarshal(asked, &question) == nil && json.Unmarshal(rep.head, &answer) == nil && answer.Quota != nil {
-			q.shown(quotaKey{key.owner, question.Path}, answer.Quota.DailyLimit, answer.Quota.Remain, now)
+			q.shown(quotaKey{key.owner, question.Path}, answer.Quota.DailyLimit, answer.Quota.Used, answer.Quota.Remain, now)
 		}
 	case q.any.Load():
 		q.mu.Lock()
@@ -114,7 +117,8 @@ func (q *quotas) learn(key quotaKey, rep *reply, asked []byte, now time.Time) {
 }
 
 // shown takes in how many calls WeChat says remain.
-func (q *quotas) shown(key quotaKey, limit, remain int, now time.Time) {
+func (q *quotas) shown(key quotaKey, limit, used, remain int, now time.Time) {
+	q.seen(key.owner, SeenQuota{Path: key.path, Limit: &limit, Used: &used, Remaining: remain, At: now})
 	if remain <= limit/lowShare {
 		q.tell(Shortage{Owner: key.owner, Path: key.path, Remaining: remain, Until: midnight(now)})
 	}
@@ -210,7 +214,7 @@ func (c *call) showQuota() error {
 		return err
 	}
 	now := c.g.cfg.Clock.Now()
-	c.g.quotas.shown(key, answer.DailyLimit, answer.Remaining, now)
+	c.g.quotas.shown(key, answer.DailyLimit, answer.Used, answer.Remaining, now)
 	q := Quota{
 		Authorizer: entry.Authorizer, Component: entry.Component, Path: path,
 		DailyLimit: answer.DailyLimit, Used: answer.Used, Remaining: answer.Remaining,

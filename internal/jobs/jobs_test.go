@@ -70,3 +70,38 @@ func TestJobs(t *testing.T) {
 		}
 	})
 }
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := jobs.New(nil, nil, slog.New(slog.DiscardHandler))
+		defer r.Close()
+		leave := make(chan struct{})
+		j, err := r.RunBatch("tidy", jobs.By{Owner: "k", Name: "shop"}, func(ctx context.Context, report jobs.Report) error {
+			for range 150 {
+				report.Failed(jobs.Failure{AppID: "wx1"})
+			}
+			<-ctx.Done()
+			<-leave
+			return ctx.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if j, ok := r.Cancel(j.ID); !ok || j.State != jobs.Cancelled || !j.EndedAt.IsZero() || j.Failed != 150 || len(j.Failures) != 100 {
+			t.Errorf("cancelled: %+v, %v", j, ok)
+		}
+		if _, err := r.RunBatch("tidy", jobs.By{}, nil); !errors.Is(err, jobs.ErrRunning) {
+			t.Errorf("while it still ends: %v", err)
+		}
+		close(leave)
+		synctest.Wait()
+		if j, _ := r.Cancel(j.ID); j.State != jobs.Cancelled || j.EndedAt.IsZero() || j.Problem != "" || j.Owner != "k" || j.StartedBy != "shop" {
+			t.Errorf("ended: %+v", j)
+		}
+		if _, ok := r.Cancel("nothing"); ok {
+			t.Error("an unknown job is cancelled")
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 type Problem struct {
 	Code          string    `json:"code"` // stable, such as ticket_missing
 	Component     string    `json:"component_appid,omitempty"`
+	Subscription  string    `json:"subscription,omitempty"` // its id
 	Message       string    `json:"message"`
 	Action        string    `json:"action"` // what to do
 	ActionChinese string    `json:"action_zh"`

@@ -13,6 +13,7 @@ import (
 	"github.com/tuoguan/tuoguan"
 	"github.com/tuoguan/tuoguan/internal/admin"
 	"github.com/tuoguan/tuoguan/internal/authorize"
+	"github.com/tuoguan/tuoguan/internal/doctor"
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
 	"github.com/tuoguan/tuoguan/keeper"
@@ -21,7 +22,8 @@ import (
 
 // handlers makes what the public and the admin listener serve; what the gateway's does
 // is there already.
-func (s *Server) handlers(responder push.Responder) (public, private http.Handler, err error) {
+func (s *Server) handlers(o Options) (public, private http.Handler, err error) {
+	responder := o.Responder
 	if responder == nil {
 		responder = s.told.responder
 	}
@@ -42,11 +44,21 @@ func (s *Server) handlers(responder push.Responder) (public, private http.Handle
 	if err != nil {
 		return nil, nil, err
 	}
+	operators, err := s.newOperators(o.Simulator != nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, err := s.newConsole()
+	if err != nil {
+		return nil, nil, err
+	}
+	inside := doctor.Inside{Config: s.config, Store: s.store, Shared: s.storage.Shared, Problems: s.problems}
 	s.jobs = jobs.New(map[string]jobs.Work{"rekey": s.rekey}, s.clock, s.log)
 	api, err := admin.New(admin.Config{
 		Keeper: s.keeper, Store: s.store, Links: links, Problems: s.problems, Jobs: s.jobs, Metrics: s.metrics.Handler(),
 		Access: s.callers.keys, Directory: s.callers.directory, Audit: s.callers.audit, OAuth: s.callers.oauth, Gateway: s.callers.gateway, Values: s.store,
 		Subscriptions: s.told.set, Delivery: s.told.dispatcher, Matching: s.told.matching, CheckURL: s.told.guard.CheckURL,
+		Operators: operators, Console: pages, ConsoleTOTP: s.config.Console.TOTP, Simulator: o.Simulator, WeChat: s.keeper.API(), Doctor: inside.Examine, Replica: s.holder, Insight: s.insight,
 		Clock: s.clock, Logger: s.log, PublicURL: s.config.Public.BaseURL,
 	})
 	if err != nil {

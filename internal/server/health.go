@@ -8,6 +8,7 @@ import (
 
 	"github.com/tuoguan/tuoguan/internal/delivery"
 	"github.com/tuoguan/tuoguan/internal/gateway"
+	"github.com/tuoguan/tuoguan/internal/insight"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/subscription"
 	"github.com/tuoguan/tuoguan/keeper"
@@ -22,7 +23,7 @@ func (s *Server) problems(ctx context.Context) []obs.Problem {
 	for _, sub := range s.told.set.All() {
 		if sub.State == store.SubscriptionDisabled {
 			problems = append(problems, obs.Problem{
-				Code: "subscription_disabled", Since: sub.UpdatedAt.UTC(), Message: "subscription " + sub.ID + " (" + sub.Name + ") is disabled: " + sub.Problem,
+				Code: "subscription_disabled", Subscription: sub.ID, Since: sub.UpdatedAt.UTC(), Message: "subscription " + sub.ID + " (" + sub.Name + ") is disabled: " + sub.Problem,
 				Action:        "see that its receiver takes events, then resume it: tuoguan subscription resume " + sub.ID + "; what has come meanwhile is delivered then",
 				ActionChinese: "确认接收方恢复正常后执行 tuoguan subscription resume " + sub.ID + "，期间的事件会补投",
 			})
@@ -106,12 +107,12 @@ func (s *Server) snapshot(ctx context.Context) (obs.Snapshot, error) {
 		}
 		snapshot.Components = append(snapshot.Components, shown)
 	}
-	for _, sub := range s.told.set.All()[:min(len(s.told.set.All()), shownSubscriptions)] {
-		backlog, err := s.store.Backlog(ctx, sub.ID, countedDeliveries)
-		if err != nil {
-			return snapshot, err
-		}
-		snapshot.Subscriptions = append(snapshot.Subscriptions, obs.SubscriptionSnapshot{ID: sub.ID, Pending: backlog.Pending, Dead: backlog.Dead})
+	backlogs, err := s.backlogs(ctx)
+	if err != nil {
+		return snapshot, err
+	}
+	for _, b := range backlogs {
+		snapshot.Subscriptions = append(snapshot.Subscriptions, obs.SubscriptionSnapshot{ID: b.Subscription, Pending: b.Pending, Dead: b.Dead})
 	}
 	for _, p := range s.keeper.Health(ctx) {
 		snapshot.Problems[p.Code]++
@@ -126,6 +127,20 @@ const (
 	countedDeliveries = 10_000
 )
 
+// backlogs returns what waits for the subscriptions.
+func (s *Server) backlogs(ctx context.Context) ([]insight.Backlog, error) {
+	var backlogs []insight.Backlog
+	all := s.told.set.All()
+	for _, sub := range all[:min(len(all), shownSubscriptions)] {
+		b, err := s.store.Backlog(ctx, sub.ID, countedDeliveries)
+		if err != nil {
+			return nil, err
+		}
+		backlogs = append(backlogs, insight.Backlog{Subscription: sub.ID, Name: sub.Name, Pending: b.Pending, Dead: b.Dead, Since: b.Since})
+	}
+	return backlogs, nil
+}
+
 func (s *Server) observePush(o push.Observation) {
 	url := "unknown" // refused before it was opened
 	switch {
@@ -139,10 +154,15 @@ func (s *Server) observePush(o push.Observation) {
 		outcome += "_" + string(o.Reason)
 	}
 	s.metrics.Push(url, outcome, o.Latency)
+	s.insight.Push(string(o.Result), o.Latency)
 }
 
 func (s *Server) observeOperation(o keeper.Observation) {
 	s.metrics.Operation(o.Kind, o.Result, o.Duration)
+	s.timeline.Observe(o)
+	if o.Kind == "refresh" {
+		s.insight.Refresh(o.Result, o.Duration)
+	}
 }
 
 func (s *Server) observeCall(e wxapi.Exchange) {
@@ -156,6 +176,7 @@ func (s *Server) observeCall(e wxapi.Exchange) {
 		result = "unanswered"
 	}
 	s.metrics.Call(e.Op, result, e.Duration)
+	s.insight.Call(result, e.Duration)
 }
 
 func (s *Server) observeGateway(c gateway.Call) {
@@ -167,6 +188,7 @@ func (s *Server) observeGateway(c gateway.Call) {
 		result = "refused"
 	}
 	s.metrics.Gateway(c.Endpoint, result, c.Duration, c.Received, c.Sent)
+	s.insight.Gateway(result, c.Duration)
 }
 
 func (s *Server) observeDelivery(o delivery.Observation) {
@@ -175,6 +197,7 @@ func (s *Server) observeDelivery(o delivery.Observation) {
 		kind = sub.Spec.Sink.Type
 	}
 	s.metrics.Delivery(kind, o.Result, o.Latency, o.Lag)
+	s.insight.Delivery(o.Result, o.Latency)
 }
 
 func (s *Server) observeReply(o subscription.ReplyObservation) { s.metrics.Reply(string(o.Result)) }

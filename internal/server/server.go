@@ -24,12 +24,14 @@ import (
 	"github.com/tuoguan/tuoguan/internal/config"
 	"github.com/tuoguan/tuoguan/internal/failpoint"
 	"github.com/tuoguan/tuoguan/internal/gateway"
+	"github.com/tuoguan/tuoguan/internal/insight"
 	"github.com/tuoguan/tuoguan/internal/jobs"
 	"github.com/tuoguan/tuoguan/internal/obs"
 	"github.com/tuoguan/tuoguan/internal/releasecheck"
 	"github.com/tuoguan/tuoguan/internal/seal"
 	"github.com/tuoguan/tuoguan/internal/spill"
 	"github.com/tuoguan/tuoguan/internal/storage"
+	"github.com/tuoguan/tuoguan/internal/timeline"
 	"github.com/tuoguan/tuoguan/keeper"
 	"github.com/tuoguan/tuoguan/push"
 	"github.com/tuoguan/tuoguan/store"
@@ -52,6 +54,9 @@ type Options struct {
 	// Responder answers users' messages, after the release check has had a look.
 	// Nil answers none.
 	Responder push.Responder
+	// Simulator is the control API of a simulated WeChat, which the console then has a page
+	// for. Nil everywhere but in the demo.
+	Simulator http.Handler
 	// HTTPClient calls WeChat. Defaults to one made for it.
 	HTTPClient *http.Client
 
@@ -80,6 +85,9 @@ type Server struct {
 	metrics *obs.Metrics
 
 	shortages chan gateway.Shortage // to be announced
+
+	insight  *insight.Recorder
+	timeline *timeline.Log
 
 	public, admin, gateway listener
 }
@@ -125,6 +133,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if s.told, err = s.newSubscribers(ctx, directory); err != nil {
 		return err
 	}
+	s.insight = insight.New(insight.Config{Backlogs: s.backlogs, Logger: s.log})
+	if s.timeline, err = timeline.New(timeline.Config{Store: s.store, Replica: s.holder, Clock: s.clock, Logger: s.log}); err != nil {
+		return err
+	}
 	s.keeper, err = keeper.New(keeper.Config{
 		Store:  s.store,
 		Holder: s.holder,
@@ -163,7 +175,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if s.callers, err = s.newCallers(ctx, directory, transport); err != nil {
 		return err
 	}
-	publicHandler, adminHandler, err := s.handlers(o.Responder)
+	publicHandler, adminHandler, err := s.handlers(o)
 	if err != nil {
 		return err
 	}
@@ -301,6 +313,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		}
 	})
+	work.Go(func() error { return s.insight.Run(ctx) })
 	work.Go(func() error { s.announceShortages(ctx); return nil })
 	work.Go(func() error { s.followKeys(ctx); return nil })
 	work.Go(func() error { s.drainSpills(ctx); return nil })
@@ -346,6 +359,9 @@ func (s *Server) stop(running func() error) error {
 		errs = append(errs, s.keeper.Close(ctx))
 	}
 	errs = append(errs, running())
+	if s.timeline != nil {
+		errs = append(errs, s.timeline.Close(ctx))
+	}
 	if s.spill != nil {
 		errs = append(errs, s.spill.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tuoguan/tuoguan/internal/egress"
 	"github.com/tuoguan/tuoguan/internal/event"
 	"github.com/tuoguan/tuoguan/internal/gateway"
+	"github.com/tuoguan/tuoguan/internal/insight"
 	"github.com/tuoguan/tuoguan/internal/sink"
 	"github.com/tuoguan/tuoguan/internal/sink/broker"
 	"github.com/tuoguan/tuoguan/internal/sink/kafkasink"
@@ -113,10 +114,20 @@ func (s *Server) disable(ctx context.Context, id, zh, en string) error {
 // short takes in that a quota is nearly used up. What cannot be announced now, because
 // more are waiting, will be noticed again.
 func (s *Server) short(shortage gateway.Shortage) {
+	s.insight.Short(insight.Shortage{Authorization: of(shortage.Owner), Path: shortage.Path, Remaining: shortage.Remaining, Until: shortage.Until})
 	select {
 	case s.shortages <- shortage:
 	default:
 	}
+}
+
+// of returns the authorization whose token it is, or one without an account where it is
+// the component's own.
+func of(owner tuoguan.TokenOwner) tuoguan.Authorization {
+	if owner.IsComponent() {
+		return tuoguan.Authorization{Component: owner.Component()}
+	}
+	return owner.Authorization()
 }
 
 // announceShortages announces quotas that are nearly used up until ctx ends.
@@ -126,10 +137,7 @@ func (s *Server) announceShortages(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case q := <-s.shortages:
-			a := tuoguan.Authorization{Component: q.Owner.Component()}
-			if !q.Owner.IsComponent() {
-				a = q.Owner.Authorization()
-			}
+			a := of(q.Owner)
 			if err := s.keeper.Announce(ctx, event.NewQuotaLow(a, q.Path, q.Remaining, q.Until, s.clock.Now())); err != nil && ctx.Err() == nil {
 				s.log.Warn("that a quota is nearly used up could not be announced", "authorizer_appid", a.Authorizer, "path", q.Path, "error", err)
 			}

@@ -8,54 +8,26 @@ import (
 	"go/format"
 	"maps"
 	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 )
 
 var update = flag.Bool("update", false, "rewrite table.go from api/wechat")
 
-// record is one entry of api/wechat.
-type record struct {
-	ID            string   `yaml:"id"`
-	Method        string   `yaml:"method"`
-	Path          string   `yaml:"path"`
-	Token         string   `yaml:"token"`
-	Parameter     string   `yaml:"token_param"`
-	Query         []string `yaml:"query"`
-	Body          string   `yaml:"body"`
-	Reply         string   `yaml:"response_kind"`
-	PermissionSet []string `yaml:"permission_set"`
-	Read          bool     `yaml:"read"`
-}
-
 func records(t *testing.T) []record {
 	t.Helper()
-	files, err := filepath.Glob("../../../api/wechat/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+	_, groups, err := readGroups()
+	if err != nil {
+		t.Fatal(err)
 	}
 	var all []record
 	ids := make(map[string]bool)
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var file struct {
-			Endpoints []record `yaml:"endpoints"`
-		}
-		decoder := yaml.NewDecoder(bytes.NewReader(text))
-		decoder.KnownFields(true)
-		if err := decoder.Decode(&file); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for _, r := range file.Endpoints {
+	for _, g := range groups {
+		for _, r := range g.Endpoints {
 			if ids[r.ID] {
-				t.Errorf("%s: the id %s is there twice", name, r.ID)
+				t.Errorf("the id %s is there twice", r.ID)
 			}
 			ids[r.ID] = true
 			all = append(all, r)
@@ -87,14 +59,18 @@ func (r record) endpoint() (Endpoint, error) {
 	}
 	e := Endpoint{
 		Path: r.Path, Token: token, Parameter: r.Parameter, Multipart: r.Body == "multipart", Reply: reply, Read: r.Read,
-		AppID: slices.Contains(r.Query, "appid") && slices.Contains(r.Query, "component_appid"),
+		AppID: hasParameter(r.Query, "appid") && hasParameter(r.Query, "component_appid"),
 	}
 	for _, parameter := range r.Query {
-		if e.AppID && strings.Contains(parameter, "=") {
-			e.Fixed = parameter
+		if value, ok := parameter.Fixed(); e.AppID && ok {
+			e.Fixed = parameter.Name + "=" + value
 		}
 	}
 	return e, nil
+}
+
+func hasParameter(query []Field, name string) bool {
+	return slices.ContainsFunc(query, func(f Field) bool { return f.Name == name })
 }
 
 // merge combines the actions of one path.
@@ -163,6 +139,72 @@ func TestTable(t *testing.T) {
 	}
 	if got, err := os.ReadFile("table.go"); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("table.go is not what api/wechat says (%v); run: make generate", err)
+	}
+}
+
+// fieldNames are dotted; an element of a list is marked, and * stands for any name.
+var fieldNames = regexp.MustCompile(`^[A-Za-z_0-9*-]+(\[\])*(\.[A-Za-z_0-9*-]+(\[\])*)*$`)
+
+// TestEntries demands that what is shown of each call is complete, and well-formed
+// enough to make a form of.
+func TestEntries(t *testing.T) {
+	t.Parallel()
+	entries, err := Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(records(t)); len(entries) != want {
+		t.Errorf("%d entries of %d records", len(entries), want)
+	}
+	types := []string{"string", "integer", "number", "boolean", "object", "file", "any", "array<string>", "array<integer>", "array<object>"}
+	for _, e := range entries {
+		if e.Title == "" || e.TitleZh == "" || e.GroupTitle == "" || e.GroupTitleZh == "" || len(e.Title) > 48 {
+			t.Errorf("%s: the titles are %q %q, %q %q", e.ID, e.Title, e.TitleZh, e.GroupTitle, e.GroupTitleZh)
+		}
+		if _, known := Lookup(e.Path); !known {
+			t.Errorf("%s: the gateway does not know %s", e.ID, e.Path)
+		}
+		if e.Doc != "" && (!strings.HasPrefix(e.Doc, "https://") || !strings.Contains(e.Doc, ".qq.com/")) {
+			t.Errorf("%s: the page is %q", e.ID, e.Doc)
+		}
+		if slices.Contains(e.Errcodes, 0) {
+			t.Errorf("%s: 0 is no error", e.ID)
+		}
+		if e.Method == "GET" && e.Body != "none" {
+			t.Errorf("%s: GET with a body", e.ID)
+		}
+		for _, part := range [][]Field{e.Query, e.Request, e.Response} {
+			names := make(map[string]bool)
+			for _, f := range part {
+				if !fieldNames.MatchString(f.Name) || names[f.Name] || !slices.Contains(types, f.Type) || !slices.Contains([]string{"yes", "no", "conditional", "unknown"}, f.Required) {
+					t.Errorf("%s: field %+v, or it is there twice", e.ID, f)
+				}
+				names[f.Name] = true
+			}
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	e, ok, err := Find("custom_message_send")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if e.Path != "/cgi-bin/message/custom/send" || e.Group != "message" || !slices.Equal(e.PermissionSets, []int{1, 6, 19, 100, 101}) || e.Body != "json" || e.ResponseKind != "json" {
+		t.Errorf("%+v", e.EndpointSummary)
+	}
+	if !slices.ContainsFunc(e.Request, func(f Field) bool { return f.Name == "touser" && f.Required == "yes" && f.Type == "string" }) {
+		t.Errorf("the request is %+v", e.Request)
+	}
+	e, _, _ = Find("get_history_versions")
+	if i := slices.IndexFunc(e.Query, func(f Field) bool { return f.Name == "action" }); i < 0 {
+		t.Errorf("the query is %+v", e.Query)
+	} else if value, fixed := e.Query[i].Fixed(); !fixed || value != "get_history_version" {
+		t.Errorf("the action is %q", value)
+	}
+	if _, ok, err := Find("nothing"); ok || err != nil {
+		t.Error(ok, err)
 	}
 }
 
