@@ -76,8 +76,8 @@ type sink struct {
 	Answer *subscription.Reply `json:"answer,omitempty" doc:"The reply of an answer · answer 的回复内容"`
 }
 
-// spec is [subscription.Spec] with what the API says of it.
-type spec struct {
+// Spec is [subscription.Spec] with what the API says of it.
+type Spec struct {
 	Match       match `json:"match"`
 	Priority    int   `json:"priority" doc:"Of those that may reply to a user, the one with the highest does · 可回复用户的订阅中优先级最高者回复"`
 	Sink        sink  `json:"sink"`
@@ -92,7 +92,7 @@ type spec struct {
 type Subscription struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	spec
+	Spec
 	State     store.SubscriptionState `json:"state" enum:"active,paused,disabled"`
 	Problem   string                  `json:"problem" doc:"Why it is disabled · 停用原因"`
 	Secrets   heldSecrets             `json:"secrets" doc:"Which secrets there are · 已设置的机密"`
@@ -149,7 +149,7 @@ func withoutQuery(addresses string) string {
 func (a *API) subscriptionView(ctx context.Context, s subscription.Subscription, brief bool) (Subscription, error) {
 	shown := Subscription{
 		ID: s.ID, Name: s.Name, State: s.State, Problem: s.Problem, CreatedAt: instant(s.CreatedAt), UpdatedAt: instant(s.UpdatedAt), version: s.Version,
-		spec: spec{
+		Spec: Spec{
 			Match: match(s.Spec.Match), Priority: s.Spec.Priority, Sink: sink(s.Spec.Sink), Ordered: s.Spec.Ordered,
 			Concurrency: s.Spec.Concurrency, Reply: s.Spec.Reply, MaxAge: s.Spec.MaxAge,
 		},

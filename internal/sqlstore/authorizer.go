@@ -126,9 +126,12 @@ func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]sto
 	where.add(q.Authorizer != "", "authorizer = ?", q.Authorizer)
 	where.add(q.State != "", "state = ?", q.State)
 	where.add(q.Kind != "", "kind = ?", q.Kind)
-	where.add(q.PermissionSet != 0, `EXISTS (SELECT 1 FROM authorizer_permission_sets p
-		WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer AND p.permission_set = ?)`,
-		q.PermissionSet)
+	search, held := s.q.SearchAuthorizers, `EXISTS (SELECT 1 FROM authorizer_permission_sets p
+		WHERE p.component = authorizers.component AND p.authorizer = authorizers.authorizer AND p.permission_set = ?)`
+	if q.PermissionSet != 0 && s.q.SearchHolders != "" {
+		search, held = s.q.SearchHolders, "permission_set = ?"
+	}
+	where.add(q.PermissionSet != 0, held, q.PermissionSet)
 	where.add(q.Tag != "", s.q.TagsContain, ","+q.Tag+",")
 	components := padded(q.Reach.Components)
 	where.add(len(components) > 0, oneOf("component", len(components)), components...)
@@ -136,14 +139,14 @@ func (s *Store) Authorizers(ctx context.Context, q store.AuthorizerQuery) ([]sto
 	named, tagged := oneOf("authorizer", len(appIDs)), anyOf(s.q.TagsContain, len(texts))
 	where.add(len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0, "("+named+" OR "+tagged+")", append(appIDs, texts...)...)
 	text := strings.ToLower(q.Text)
-	where.add(text != "", "(lower(authorizer) = ? OR lower(user_name) = ? OR "+s.q.NickNameContains+")", text, text, text)
+	where.add(text != "", s.q.TextMatches, text, text, text)
 	query := s.q.SelectAuthorizers + " WHERE " + where.String() +
 		" ORDER BY component, authorizer LIMIT ?"
 	// Few are in another state than active: they are found by it.
-	few := q.Authorizer != "" || q.State != "" && q.State != tuoguan.StateActive
+	few := q.PermissionSet == 0 && (q.Authorizer != "" || q.State != "" && q.State != tuoguan.StateActive)
 	searched := q.Text != "" || q.Tag != "" || q.Kind != "" || q.PermissionSet != 0 || len(q.Reach.Authorizers)+len(q.Reach.Tags) > 0
-	if s.q.SearchAuthorizers != "" && searched && !few {
-		query = s.q.SelectAuthorizers + " JOIN (" + s.q.SearchAuthorizers + " WHERE " + where.String() +
+	if search != "" && searched && !few {
+		query = s.q.SelectAuthorizers + " JOIN (" + search + " WHERE " + where.String() +
 			" ORDER BY component, authorizer LIMIT ?) ON found = authorizers.id ORDER BY component, authorizer"
 	}
 	return readAll(ctx, s, s.authorizer, query, append(where.args, limit(q.Limit))...)

@@ -47,9 +47,12 @@ type Queries struct {
 	// SearchAuthorizers, without a WHERE: the id of authorizers as found, from an index that
 	// has all that is searched; "" if there is none.
 	SearchAuthorizers string
-	NickNameContains  string // a condition with a plain ?: nick_name_folded contains the text, taken literally
-	TagsContain       string // likewise of tags
-	CountAuthorizers  string // (): component, state, count; ordered by these
+	// SearchHolders is the same for those that hold a permission_set, which the WHERE names:
+	// from that set's index.
+	SearchHolders    string
+	TextMatches      string // a condition with three plain ?, all a text in lower case: authorizer or user_name is it, ignoring case, or nick_name_folded contains it
+	TagsContain      string // likewise of tags
+	CountAuthorizers string // (): component, state, count; ordered by these
 
 	SelectGrant string // (component, authorizer): grant_no, authorized_at, revoked_at, state, epoch, obtained_at
 	LockGrant   string // the same

@@ -86,7 +86,7 @@ func queries(f flavor) sqlstore.Queries {
 			WHERE component = ?1 AND epoch < ?5`,
 
 		SelectAuthorizers: authorizers,
-		NickNameContains:  `LOCATE(?, nick_name_folded) > 0`,
+		TextMatches:       `(lower(authorizer) = ? OR lower(user_name) = ? OR LOCATE(?, nick_name_folded) > 0)`,
 		TagsContain:       `LOCATE(?, tags) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 			GROUP BY component, state ORDER BY component, state`,

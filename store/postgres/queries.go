@@ -71,7 +71,7 @@ func queries() sqlstore.Queries {
 			WHERE component = ?1 AND epoch < ?5`,
 
 		SelectAuthorizers: authorizers,
-		NickNameContains:  `strpos(nick_name_folded, ?) > 0`,
+		TextMatches:       `(lower(authorizer) = ? OR lower(user_name) = ? OR strpos(nick_name_folded, ?) > 0)`,
 		TagsContain:       `strpos(tags, ?) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 			GROUP BY component, state ORDER BY component, state`,

@@ -88,7 +88,8 @@ func queries() sqlstore.Queries {
 			created_at, updated_at
 		FROM authorizers`,
 		SearchAuthorizers: `SELECT id AS found FROM authorizers INDEXED BY authorizers_search`,
-		NickNameContains:  `instr(nick_name_folded, ?) > 0`,
+		SearchHolders:     `SELECT authorizers.id AS found FROM authorizer_permission_sets CROSS JOIN authorizers USING (component, authorizer)`,
+		TextMatches:       `(authorizer = ? COLLATE NOCASE OR user_name = ? COLLATE NOCASE OR instr(nick_name_folded, ?) > 0)`,
 		TagsContain:       `instr(tags, ?) > 0`,
 		CountAuthorizers: `SELECT component, state, count(*) FROM authorizers
 		GROUP BY component, state ORDER BY component, state`,

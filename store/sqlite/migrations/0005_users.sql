@@ -54,5 +54,6 @@ CREATE INDEX token_events_authorizer ON token_events (component, authorizer, id)
 -- for, in the order of lists. What a refresh changes is not in it. And those in one state
 -- are listed in that order without a look at the others.
 CREATE INDEX authorizers_search ON authorizers (component, authorizer, kind, tags, user_name, nick_name_folded);
+CREATE INDEX authorizer_permission_sets_held ON authorizer_permission_sets (permission_set, component, authorizer);
 DROP INDEX authorizers_state;
 CREATE INDEX authorizers_state ON authorizers (state, component, authorizer);
