@@ -80,7 +80,7 @@ type sink struct {
 type Spec struct {
 	Match       match `json:"match"`
 	Priority    int   `json:"priority" doc:"Of those that may reply to a user, the one with the highest does · 可回复用户的订阅中优先级最高者回复"`
-	Sink        sink  `json:"sink"`
+	Sink        sink  `json:"sink,omitzero" doc:"Left out if this version cannot read it · 此版本无法读取时缺省"`
 	Ordered     bool  `json:"ordered" doc:"The events of an account one after the other, in order; one that fails holds back those after it · 同一账号的事件按序投递，失败时其后的等待"`
 	Concurrency int   `json:"concurrency" doc:"How many deliveries at a time; 0: the default, 16 · 并发数，0 为默认值 16"`
 	Reply       bool  `json:"reply" doc:"What the webhook answers is the passive reply to the user · 以 webhook 的应答作为被动回复"`
