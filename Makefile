@@ -58,7 +58,7 @@ browser: ## the console in a browser: every journey and every page, with Debian'
 		echo "######## $${each%=*} is missing: the console is NOT tested in a browser (Debian: apt-get install $${each#*=})" >&2; \
 		[ -z "$${REQUIRE_TOOLS:-}" ] && exit 0 || exit 1; \
 	done; \
-	$(MAKE) --no-print-directory console build && cd console && npm run --silent check && npm run --silent budget && npm run --silent journeys
+	$(MAKE) --no-print-directory console build && cd console && npm run --silent texts && npm run --silent budget && npm run --silent journeys
 
 # Programs that some tests need besides Go, and their Debian packages.
 PROGRAMS = node=nodejs npm=npm curl=curl python3=python3 strace=strace mkfs.ext4=e2fsprogs mount=mount

@@ -49,6 +49,9 @@ func (s *stage) populate(ctx context.Context, j *journey, tell func(done, total 
 	if err := s.loseTouch(ctx, j, all[len(all)-1]); err != nil {
 		return err
 	}
+	if err := s.freshen(ctx, j, all[:len(all)-1]); err != nil {
+		return err
+	}
 	tell(len(all)+1, steps)
 	if err := s.buryOne(ctx, j, all[0]); err != nil {
 		return err
@@ -131,6 +134,19 @@ func (s *stage) loseTouch(ctx context.Context, j *journey, m shop) (err error) {
 		}
 		return fmt.Errorf("the authorizer is %s", a.State)
 	})
+}
+
+// freshen has the tokens of merchants refreshed once, as happens every two hours.
+func (s *stage) freshen(ctx context.Context, j *journey, shops []shop) error {
+	for _, m := range shops {
+		err := eventually(ctx, patience, func(ctx context.Context) error {
+			return j.rest.call(ctx, http.MethodPost, "/v1/authorizers/"+m.account+"/refresh", nil, nil)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.account, err)
+		}
+	}
+	return nil
 }
 
 // buryOne lets an event to a second subscriber become a dead letter: that service is away

@@ -1,0 +1,22 @@
+// Everything that pages share. Import from '@/shared'.
+export { useLanguage, type Text } from '@/i18n';
+export { useTheme } from '@/theme';
+export { AppID } from './AppID';
+export { Chart, type Series } from './Chart';
+export { ConfirmDialog } from './ConfirmDialog';
+export { Copy } from './Copy';
+export { DataTable, useCursorPages, type Column, type CursorPages } from './DataTable';
+export { Dialog } from './Dialog';
+export { Empty, Loading, ProblemNote } from './feedback';
+export { FilterBar, useFilters } from './FilterBar';
+export { Field, FormErrors, useForm, type Form } from './form';
+export { notify } from './notify';
+export { useMedia, useNarrow } from './media';
+export { May, useOperations } from './operations';
+export { PageHeader } from './PageHeader';
+export { ProgressDialog } from './ProgressDialog';
+export { QrCode } from './QrCode';
+export { Secret } from './Secret';
+export { StateTag } from './StateTag';
+export { Duration, Time, useDebounced, useNow } from './Time';
+export { JsonView, XmlView } from './views';
