@@ -31,7 +31,8 @@
 //   - The store cannot claim: WeChat is not asked, [Keeper.Health] says why, tokens
 //     in memory are served while they live.
 //   - The store cannot save what WeChat answered: the token set stays in memory and
-//     saving is tried until it works; Health says so.
+//     saving is tried until it works; Health says so. Meanwhile the token in force is
+//     served as long as it lives, unless a caller reports that WeChat refuses it.
 //   - WeChat is busy, unreachable or answers nonsense: nothing is changed, the token
 //     in force is served while it lives, the next attempt is put off with jitter.
 //   - WeChat denies the authorization (61003, 61023): it is not believed at once.

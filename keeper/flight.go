@@ -258,7 +258,10 @@ func (k *Keeper) fly(owner tuoguan.TokenOwner, w want, lease *claimed, cause Cau
 		}
 	}
 	// The authorization changed meanwhile: a revocation, a new grant. Ask the truth.
+	// Saving may have outlasted the lease, which reading does not need.
 	superseded := errors.Is(err, errChanged)
+	ctx, cancel = context.WithTimeout(k.base, k.cfg.LeaseTTL)
+	defer cancel()
 	s, err = k.stored(ctx, owner)
 	if superseded && err == nil {
 		k.supersede(owner)

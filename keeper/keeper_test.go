@@ -832,6 +832,47 @@ func TestAnswerThatCannotBeSavedIsKept(t *testing.T) {
 	})
 }
 
+// What cannot be saved is not handed out. The token in force is, until WeChat refuses it.
+func TestTokenInForceIsServedWhileANewOneCannotBeSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		owner := w.owner(appid)
+		w.authorize(appid)
+		old := w.good(owner)
+		w.store.fail(nil, errors.New("connection lost"))
+		if _, err := w.keeper.Refresh(t.Context(), owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("refresh: %v", err)
+		}
+		time.Sleep(time.Duration(w.sim.Faults().AuthorizerTokenOverlap)*time.Second + time.Minute)
+		if token, err := w.keeper.Token(t.Context(), owner); err != nil || !token.Value.Equal(old.Value) {
+			t.Fatalf("the token in force is not handed out: %v", err)
+		}
+		if code := w.sim.Token(old.Value.Reveal()).Errcode; code == 0 {
+			t.Fatal("WeChat still takes the token in force")
+		}
+		if _, err := w.keeper.Invalidate(t.Context(), owner, old.Value); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("report: %v, want to wait for the new token", err)
+		}
+		if _, err := w.keeper.Token(t.Context(), owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("read: %v, want to wait for the new token", err)
+		}
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := w.keeper.Invalidate(t.Context(), owner, old.Value)
+			waiting <- err
+		}()
+		time.Sleep(time.Second)
+		w.store.fail(nil, nil)
+		if err := <-waiting; err != nil {
+			t.Errorf("whoever waited gets %v", err)
+		}
+		if token := w.good(owner); token.Value.Equal(old.Value) {
+			t.Error("the token reported as dead came back")
+		}
+	})
+}
+
 // A code that a redirect brought alone was used up and the answer lost. Only the list
 // can tell who it was, so it is asked at once and not ten minutes after the start.
 func TestLostExchangeOfARedirectIsFoundInTheList(t *testing.T) {
@@ -1052,6 +1093,43 @@ func TestTroubleFromBeforeIsNotRecorded(t *testing.T) {
 		time.Sleep(time.Second)
 		if after := w.record(appid); !after.RefreshAt.Equal(before.RefreshAt) || after.Trouble != before.Trouble {
 			t.Errorf("what was recorded, %+v and due at %v, became %+v and %v", before.Trouble, before.RefreshAt, after.Trouble, after.RefreshAt)
+		}
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An answer that is saved when the lease is long over may have killed the token that
+// somebody else has got meanwhile: another refresh is due.
+func TestAnswerSavedTooLateMakesARefreshDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, false)
+		appid := w.account()
+		owner := w.owner(appid)
+		w.authorize(appid)
+		w.good(owner)
+
+		others := &flaky{Store: w.store.Store}
+		other, err := keeper.New(keeper.Config{Store: others, API: wxapi.Config{HTTPClient: &http.Client{Transport: w.sim.RoundTripper()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		others.fail(nil, errors.New("connection lost"))
+		// Nobody waits that long, but what was answered is kept.
+		if _, err := other.Refresh(t.Context(), owner); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("refresh: %v", err)
+		}
+		if _, err := w.keeper.Refresh(t.Context(), owner); err != nil {
+			t.Fatal(err)
+		}
+		if due := w.record(appid).RefreshAt; !due.After(time.Now()) {
+			t.Fatalf("due at %v although nothing else has been saved", due)
+		}
+		others.fail(nil, nil)
+		time.Sleep(10 * time.Second)
+		if due := w.record(appid).RefreshAt; due.After(time.Now()) {
+			t.Errorf("the next refresh is due at %v", due)
 		}
 		if err := other.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -573,10 +573,14 @@ func (n *node) SaveTrouble(ctx context.Context, t store.Trouble) (bool, error) {
 }
 
 func (n *node) SaveTokens(ctx context.Context, w store.TokenWrite) (bool, error) {
-	return through(ctx, n, "SaveTokens", string(w.Authorizer), saving, func() (bool, error) {
+	moved, err := through(ctx, n, "SaveTokens", string(w.Authorizer), saving, func() (bool, error) {
 		defer n.r.look(n, w.Authorization)
 		return n.Store.SaveTokens(ctx, w)
 	})
+	if err == nil {
+		n.r.saved(n, w)
+	}
+	return moved, err
 }
 
 func (n *node) AppendRefreshToken(ctx context.Context, t store.RefreshToken) (bool, error) {

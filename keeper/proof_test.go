@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/tuoguan/tuoguan/simulator"
+	"github.com/tuoguan/tuoguan/simulator/simtest"
+	"github.com/tuoguan/tuoguan/store/memory"
 )
 
 // TestProof is the proof of custody inside of one process, in simulated time. In
@@ -94,6 +96,56 @@ func TestProofIsRepeatable(t *testing.T) {
 		}
 		t.Errorf("%s: two runs had different histories, from here:\n%s\nand\n%s", s,
 			strings.Join(a.events[i:min(i+3, len(a.events))], "\n"), strings.Join(b.events[i:min(i+3, len(b.events))], "\n"))
+	}
+}
+
+// TestProofHoldsAKeeperToWhatItSaved has an old token handed out, which the platform has
+// forgotten since it answered a refresh.
+func TestProofHoldsAKeeperToWhatItSaved(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fault storeFault
+		want  int
+	}{
+		"the new one is saved":        {want: 1},
+		"the new one cannot be saved": {fault: storeFault{saves: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRun(t, schedule{seed: 1, keepers: 1, mode: simulator.Static}, false)
+				r.calm.Store(true)
+				peaceful := *simtest.Faults(t, simulator.PresetOff)
+				r.constants(&peaceful)
+				r.setFaults(peaceful)
+				r.main = r.newCluster(memory.New(memory.Config{}), nil)
+				r.main.start(0)
+				defer r.main.end()
+				n := r.main.node(0)
+				r.pause(2 * time.Second)
+				if _, err := r.sim.PushTicket(t.Context(), r.component.AppID); err != nil {
+					t.Fatal(err)
+				}
+				appid := r.appids[0]
+				r.decide(appid)
+				r.pause(time.Second)
+				old, err := n.keeper.Token(t.Context(), r.owner(appid))
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				r.breakStore(0, proofOverlap+5*time.Second, tt.fault)
+				r.work.Go(func() { _, _ = n.keeper.Refresh(t.Context(), r.owner(appid)) })
+				r.pause(proofOverlap + time.Second)
+				if !r.check(n, appid, old, n.pauses.Load()) {
+					t.Fatal("the platform still takes the old token")
+				}
+				if len(r.violations) != tt.want {
+					t.Errorf("%d violations, not %d: %v", len(r.violations), tt.want, r.violations)
+				}
+				r.work.Wait()
+			})
+		})
 	}
 }
 
